@@ -1,0 +1,63 @@
+# The one list of verbs; CI calls the same. Each installs what it needs on Debian 12 or later.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+CONFIGURATION := orthanc.json
+WORKERS := 3# more than two cores: tests over real servers wait more than they compute
+TESTS := tests
+
+export TCP_NODELAY := 1# without it, Debian's DICOM tools move some 11 images a second
+
+.PHONY: help setup setup-test pins run demo test chaos lint bench docs image up down
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup: ## install what the router needs: Debian's packages, and .venv
+	@docker/setup.sh run
+
+setup-test: ## install what the tests need besides
+	@docker/setup.sh test
+
+pins: setup ## write docker/requirements*.txt anew from pyproject.toml
+	$(PYTHON) docker/pin.py
+
+run: setup ## the router alone, in the foreground, with orthanc.json; data under var/
+	@for port in $$(sed -n 's/.*"\(Http\|Dicom\)Port" *: *\([0-9]*\).*/\2/p' $(CONFIGURATION)); do \
+		if (: </dev/tcp/127.0.0.1/$$port) 2>/dev/null; then \
+			echo "make run: port $$port is taken; stop what listens there, or change it in $(CONFIGURATION)" >&2; exit 1; \
+		fi; \
+	done
+	@mkdir -p var
+	exec Orthanc $(CONFIGURATION)
+
+demo: setup-test ## router, two VNAs, a PACS and a CRM on loopback, with sample studies; Ctrl-C ends all (DEMO=--once: by itself)
+	@exec $(PYTHON) -m tests.demo $(DEMO)
+
+test: setup-test ## every test, real servers included (TESTS=tests/domain for some)
+	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
+
+chaos: setup-test ## the long campaigns of kills and dead archives; RELAIS_CHAOS_SEED=n repeats one
+	$(PYTHON) -m pytest -m chaos --timeout 1800 tests/system
+
+lint: setup-test ## linters, formats, types, layers
+	$(PYTHON) -m ruff check
+	$(PYTHON) -m ruff format --check
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -q tests/test_layers.py
+
+bench: setup-test ## benchmarks with peers, as ratios
+	$(PYTHON) -m tests.bench
+
+docs: setup-test ## write the generated parts of the manual anew
+	PYTHONPATH=plugin $(PYTHON) -m tests.docs
+
+image: ## the container image
+	docker build --file docker/Dockerfile --tag relais .
+
+up: image ## router on PostgreSQL and two VNAs in containers
+	docker compose --file docker/compose.yml up --detach
+
+down: ## end what `make up` started; volumes stay
+	docker compose --file docker/compose.yml down

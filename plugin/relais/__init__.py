@@ -1,0 +1,3 @@
+"""Relais: a study router inside Orthanc."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Tests of Relais, and the real servers that they start."""

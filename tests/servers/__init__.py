@@ -1,0 +1,1 @@
+"""Real servers for tests, benchmarks and the demo: Orthanc, PostgreSQL, a receiver, senders, a proxy."""

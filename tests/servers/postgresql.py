@@ -1,0 +1,117 @@
+"""A temporary PostgreSQL cluster, made with Debian's server tools."""
+
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psycopg
+from psycopg import sql
+
+from tests.servers.ports import free_port
+from tests.servers.waiting import eventually
+
+_HOMES = Path("/usr/lib/postgresql")
+_START_SECONDS = 30.0
+
+
+class PostgresqlServer:
+    """One PostgreSQL cluster on a free port of the loopback, with as many databases as asked for.
+
+    It refuses to run as root, and then runs as Debian's user `postgres`; so its folder is one of its own in
+    /tmp, not in pytest's, which nobody else may enter. `with` starts it, and stops and removes it at the end.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="relais-postgresql-")
+        self.folder = Path(self._folder.name)
+        self.port = free_port()
+        self._tools = max(_HOMES.glob("*/bin"), key=lambda path: int(path.parent.name))
+        self._as_user: list[str | Path] = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def database(self) -> str:
+        """Create an empty database and return its SQLAlchemy URL."""
+        name = f"relais_{os.getpid()}_{next(self._numbers)}"
+        with psycopg.connect(self._url("postgresql", "postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self._url("postgresql+psycopg", name)
+
+    def start(self) -> Self:
+        """Start the server, on first use in a new cluster, and return once it takes connections."""
+        data = self.folder / "data"
+        if not data.exists():
+            self._create(data)
+        with (self.folder / "postgresql.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._as_user, self._tools / "postgres", "-D", data],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        eventually(self._ready, _START_SECONDS, f"PostgreSQL answers; see {self.folder}/postgresql.log")
+        return self
+
+    def stop(self) -> None:
+        """End it at once but cleanly (a fast shutdown), if it runs."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it as a crash would, if it runs: no checkpoint, and recovery at the next start."""
+        self._end(signal.SIGQUIT)
+
+    def _create(self, data: Path) -> None:
+        if self._as_user:
+            shutil.chown(self.folder, "postgres")
+        subprocess.run(
+            [
+                *(*self._as_user, self._tools / "initdb", "-D", data),
+                *("--auth=trust", "--username=postgres", "--encoding=UTF8", "--no-locale", "--no-sync"),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        # Durable as in production (fsync stays on), so that a test of a crash tests something.
+        options = {
+            "port": self.port,
+            "listen_addresses": "'127.0.0.1'",
+            "unix_socket_directories": "''",
+            "max_connections": 200,
+        }
+        with (data / "postgresql.conf").open("a") as configuration:
+            configuration.writelines(f"{name} = {value}\n" for name, value in options.items())
+
+    def _ready(self) -> bool:
+        try:
+            psycopg.connect(self._url("postgresql", "postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        # `runuser` stands between us and the server, so the signal goes to the id that the server itself
+        # wrote.
+        postmaster = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(postmaster, how)
+        self._process.wait(_START_SECONDS)
+
+    def _url(self, scheme: str, database: str) -> str:
+        return f"{scheme}://postgres@127.0.0.1:{self.port}/{database}"
