@@ -1,0 +1,133 @@
+"""From the `Relais` section to a configuration, or to everything that is wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relais.configuration.models import (
+    Completeness,
+    Destination,
+    Language,
+    Section,
+    Source,
+    Subscriber,
+    User,
+)
+from relais.configuration.secrets import HIDDEN, ReadingContext, without_secrets
+from relais.domain.clinics import Clinic
+from relais.domain.document import DocumentError, Problem, parse
+from relais.domain.rules import Otherwise, Rule
+from relais.texts import word
+
+
+class ConfigurationErrors(DocumentError):  # noqa: N818 - it is all of them
+    """The section is refused; its text has every problem on a line of its own, in the section's language."""
+
+    def __init__(self, problems: tuple[Problem, ...], language: str) -> None:
+        super().__init__(problems)
+        self.language = language
+
+    def __str__(self) -> str:
+        return "\n".join(word(problem, self.language) for problem in self.problems)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A valid section, ready to use.
+
+    `document` is the section as written, without its secrets; `digest` tells versions apart: SHA-256 of the canonical
+    JSON in which references to secrets stand as written and literal ones as their own digest.
+    """
+
+    database: str
+    language: Language
+    users: Mapping[str, User]
+    clinics: Mapping[str, Clinic]
+    sources: Mapping[str, Source]
+    destinations: Mapping[str, Destination]
+    rules: tuple[Rule, ...]
+    otherwise: Otherwise
+    completeness: Completeness
+    subscribers: Mapping[str, Subscriber]
+    document: Mapping[str, Any]
+    digest: str
+
+
+def load(section: object, *, directory: Path) -> Configuration:
+    """The section as a configuration; raises ConfigurationErrors with every problem at once.
+
+    `directory` is where the section's relative secret files are looked for, and where relais.db stands if the
+    section names no database.
+    """
+    problems: list[Problem] = []
+    try:
+        parsed = parse(Section, section, _context(section, directory))
+    except DocumentError as error:
+        problems.extend(_worth_telling(error.problems))
+    problems.extend(_repeated_rules(section))
+    if problems:
+        raise ConfigurationErrors(tuple(problems), _language(section))
+    return Configuration(
+        database=parsed.database or f"sqlite:///{directory / 'relais.db'}",
+        language=parsed.language,
+        users=parsed.users,
+        clinics=parsed.clinics,
+        sources=parsed.sources,
+        destinations=parsed.destinations,
+        rules=parsed.rules,
+        otherwise=parsed.otherwise,
+        completeness=parsed.completeness,
+        subscribers=parsed.subscribers,
+        document=json.loads(json.dumps(without_secrets(section, lambda _: HIDDEN))),
+        digest=_sha256(_canonical(without_secrets(section, _sha256))),
+    )
+
+
+def _canonical(section: object) -> str:
+    return json.dumps(section, sort_keys=True, separators=(",", ":"))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _context(section: object, directory: Path) -> ReadingContext:
+    return ReadingContext(
+        destinations=_names(section, "Destinations"), clinics=_names(section, "Clinics"), directory=directory
+    )
+
+
+def _names(section: object, key: str) -> frozenset[str]:
+    """The names a part of the section defines, whether or not what they name is valid."""
+    part = section.get(key) if isinstance(section, Mapping) else None
+    return frozenset(part) if isinstance(part, Mapping) else frozenset()
+
+
+def _repeated_rules(section: object) -> Iterator[Problem]:
+    rules = section.get("Rules") if isinstance(section, Mapping) else None
+    seen: set[str] = set()
+    for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
+        name = rule.get("Name") if isinstance(rule, Mapping) else None
+        if isinstance(name, str):
+            if name in seen:
+                yield Problem(f"Rules[{index}].Name", "repeated-name", {"name": name})
+            seen.add(name)
+
+
+def _worth_telling(problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Without what follows from a wrong Kind: options are those of a kind."""
+    problems = tuple(problems)
+    owners = [problem.path.removesuffix("Kind") for problem in problems if problem.path.endswith(".Kind")]
+    for problem in problems:
+        if problem.path.endswith(".Kind") or not problem.path.startswith(tuple(owners)):
+            yield problem
+
+
+def _language(section: object) -> str:
+    given = section.get("Language") if isinstance(section, Mapping) else None
+    return Language.English if given == Language.English else Language.French

@@ -1,0 +1,326 @@
+"""The `Relais` section as frozen models. What is here is valid: nothing downstream checks again."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from relais.configuration.secrets import Secret
+from relais.configuration.values import (
+    Aet,
+    ClinicOrAll,
+    DatabaseUrl,
+    Day,
+    Host,
+    Hours,
+    Port,
+    Seconds,
+    WebUrl,
+    supported,
+)
+from relais.domain.clinics import Clinic
+from relais.domain.document import (
+    Document,
+    Flag,
+    Name,
+    NotEmpty,
+    OneOf,
+    Region,
+    Text,
+    Whole,
+    fault,
+)
+from relais.domain.rules import Otherwise, Rule
+
+
+class Language(StrEnum):
+    """A language of pages, notices and reports."""
+
+    French = "fr"
+    English = "en"
+
+
+class Role(StrEnum):
+    """What a person may do."""
+
+    Viewer = "Viewer"
+    Operator = "Operator"
+    Administrator = "Administrator"
+    Auditor = "Auditor"
+    PrivacyOfficer = "PrivacyOfficer"
+
+
+class Retrieval(StrEnum):
+    """How studies are fetched from a source (PS3.4 annex C)."""
+
+    Move = "C-MOVE"
+    Get = "C-GET"
+
+
+class User(Document):
+    """A person, by the name with which Orthanc authenticates them."""
+
+    roles: Annotated[tuple[Annotated[Role, OneOf(Role)], ...], NotEmpty] = Field(
+        description="What the person may do.", examples=[["Operator"]]
+    )
+    clinics: tuple[ClinicOrAll, ...] = Field(
+        default=("*",),
+        description="The clinics whose studies the person sees; * is all.",
+        examples=[["outremont"]],
+    )
+    language: Annotated[Language, OneOf(Language)] | None = Field(
+        default=None, description="The person's language; that of the section if not given.", examples=["en"]
+    )
+
+
+class Source(Document):
+    """A PACS that can be asked for studies."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset({"Url"})
+
+    kind: Annotated[str, supported("Dicom", later=("DicomWeb", "OrthancPeer"))] = Field(
+        description="How it is reached: Dicom.", examples=["Dicom"]
+    )
+    aet: Aet = Field(description="Its AE title.", examples=["INTELEPACS"])
+    host: Host = Field(description="Its host name or address.", examples=["10.0.0.5"])
+    port: Port = Field(description="Its DICOM port.", examples=[104])
+    retrieve: Annotated[Retrieval, OneOf(Retrieval)] = Field(
+        default=Retrieval.Move, description="How studies are fetched: C-MOVE or C-GET.", examples=["C-MOVE"]
+    )
+
+
+class Jurisdiction(Document):
+    """Under which law a destination stands."""
+
+    storage: Region = Field(description="Where images are stored, ISO 3166-2.", examples=["CA-QC"])
+    access: Annotated[tuple[Region, ...], NotEmpty] = Field(
+        description="From where they can be looked at.", examples=[["CA-QC"]]
+    )
+
+
+class Finding(StrEnum):
+    """What an assessment found."""
+
+    Adequate = "Adequate"
+    Inadequate = "Inadequate"
+
+
+class Assessment(Document):
+    """The privacy assessment made before images leave Quebec (P-39.1 section 17)."""
+
+    reference: Text = Field(description="The document's reference.", examples=["EFVP-2026-04"])
+    result: Annotated[Finding, OneOf(Finding)] = Field(
+        description="What it found: Adequate or Inadequate.", examples=["Adequate"]
+    )
+    expires: Day = Field(description="The first day on which it no longer holds.", examples=["2027-04-01"])
+
+
+class Agreement(Document):
+    """The written agreement with whoever receives the images."""
+
+    reference: Text = Field(description="The document's reference.", examples=["C-118"])
+    expires: Day = Field(description="The first day on which it no longer holds.", examples=["2028-01-01"])
+
+
+class Retry(Document):
+    """When a failed delivery is tried again: after a random part of a delay that doubles up to a maximum."""
+
+    first_delay: Seconds = Field(
+        default=timedelta(seconds=2),
+        alias="FirstDelaySeconds",
+        description="Longest first delay.",
+        examples=[2],
+        json_schema_extra={"default": 2},
+    )
+    maximum_delay: Seconds = Field(
+        default=timedelta(seconds=900),
+        alias="MaximumDelaySeconds",
+        description="Longest delay of all.",
+        examples=[900],
+        json_schema_extra={"default": 900},
+    )
+    give_up_after: Hours = Field(
+        default=timedelta(hours=72),
+        alias="GiveUpAfterHours",
+        description="How long to go on before the delivery has failed and waits for a person.",
+        examples=[72],
+        json_schema_extra={"default": 72},
+    )
+
+
+class Destination(Document):
+    """A place that studies are delivered to by C-STORE."""
+
+    LATER: ClassVar[frozenset[str]] = frozenset(
+        {"Windows", "Bandwidth", "FailoverTo", "Proof", "Start", "Transcode", "Deidentify", "Url"}
+    )
+
+    kind: Annotated[str, supported("Dicom", later=("DicomWeb", "OrthancPeer", "Files"))] = Field(
+        description="How it is reached: Dicom.", examples=["Dicom"]
+    )
+    aet: Aet = Field(description="Its AE title.", examples=["VNA"])
+    host: Host = Field(description="Its host name or address.", examples=["10.0.0.9"])
+    port: Port = Field(description="Its DICOM port.", examples=[104])
+    local_aet: Aet | None = Field(
+        default=None,
+        description="The AE title we call ourselves towards it; Orthanc's own if not given.",
+        examples=["RELAIS"],
+    )
+    concurrency: Annotated[Whole, Field(ge=1, le=64)] = Field(
+        default=2, description="How many deliveries may be under way at once.", examples=[4]
+    )
+    timeout: Annotated[Whole, Field(ge=1, le=3600)] = Field(
+        default=30, alias="TimeoutSeconds", description="How many seconds it may stay silent.", examples=[60]
+    )
+    batch_instances: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
+        default=100, description="The most instances sent before the delivery's mark moves.", examples=[500]
+    )
+    batch_megabytes: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
+        default=64, description="The most megabytes sent before the delivery's mark moves.", examples=[256]
+    )
+    retry: Retry = Field(default=Retry(), description="When to try again.", examples=[{"GiveUpAfterHours": 24}])
+    jurisdiction: Jurisdiction | None = Field(
+        default=None,
+        description="Under which law it stands.",
+        examples=[{"Storage": "CA-QC", "Access": ["CA-QC"]}],
+    )
+    assessment: Assessment | None = Field(
+        default=None,
+        description="The privacy assessment of sending there.",
+        examples=[{"Reference": "EFVP-2026-04", "Result": "Adequate", "Expires": "2027-04-01"}],
+    )
+    agreement: Agreement | None = Field(
+        default=None,
+        description="The agreement with whoever receives.",
+        examples=[{"Reference": "C-118", "Expires": "2028-01-01"}],
+    )
+    purposes: tuple[Text, ...] = Field(default=(), description="What it may receive images for.", examples=[["Care"]])
+
+
+class Completeness(Document):
+    """When a study counts as complete: its source has been quiet for so long."""
+
+    quiet_seconds: Seconds = Field(
+        default=timedelta(seconds=30),
+        description="Quiet time of a modality without its own.",
+        examples=[30],
+        json_schema_extra={"default": 30},
+    )
+    by_modality: Mapping[str, Seconds] = Field(
+        default={}, description="Quiet times by Modality, in seconds.", examples=[{"IO": 2, "PX": 2}]
+    )
+
+    @field_validator("by_modality")
+    @classmethod
+    def _modalities(cls, given: Mapping[str, timedelta]) -> Mapping[str, timedelta]:
+        for name in given:
+            if not re.fullmatch(r"[A-Z0-9_]{1,16}", name):  # CS, PS3.5 section 6.2
+                raise fault("bad-modality", name=name)
+        return given
+
+    def quiet(self, modalities: Collection[str]) -> timedelta:
+        """How long a study with these modalities must be quiet: the longest of theirs."""
+        return max(
+            (self.by_modality.get(name, self.quiet_seconds) for name in modalities),
+            default=self.quiet_seconds,
+        )
+
+
+class Subscriber(Document):
+    """Somebody who is told about events by signed webhook (Standard Webhooks 1.0.0)."""
+
+    url: WebUrl = Field(description="Where events are posted.", examples=["https://crm.example/webhook"])
+    secret: Secret = Field(
+        description="The key of the signature, in base64, with or without whsec_ before it: a text, "
+        'an environment variable {"Env": "NAME"} or a file {"File": "path"}.',
+        examples=[{"Env": "DICOM_WEBHOOK_SECRET"}],
+    )
+    events: Annotated[tuple[Text, ...], NotEmpty] = Field(
+        default=("*",), description="The types of event wanted, as globs.", examples=[["study.*"]]
+    )
+    include_patient: Flag = Field(default=False, description="Whether events may carry patient data.", examples=[True])
+    timeout: Annotated[Whole, Field(ge=1, le=300)] = Field(
+        default=15, alias="TimeoutSeconds", description="How many seconds an answer may take.", examples=[15]
+    )
+
+    @field_validator("secret")
+    @classmethod
+    def _signs(cls, secret: Secret) -> Secret:
+        try:
+            key = base64.b64decode(secret.resolve().removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError):
+            key = b""
+        if not key:
+            raise fault("secret-not-base64")
+        return secret
+
+
+class Section(Document):
+    """The whole `Relais` section; an empty one is valid, and holds every study."""
+
+    database: DatabaseUrl | None = Field(
+        default=None,
+        description="Where Relais keeps its state: sqlite:///path or postgresql+psycopg://…; "
+        "relais.db in Orthanc's StorageDirectory if not given.",
+        examples=["sqlite:///var/relais.db"],
+    )
+    configuration_source: Annotated[str, supported("File", later=("Database",))] = Field(
+        default="File", description="Where the active configuration is: File.", examples=["File"]
+    )
+    language: Annotated[Language, OneOf(Language)] = Field(
+        default=Language.French,
+        description="Language of pages, notices and reports: fr or en.",
+        examples=["en"],
+    )
+    users: Mapping[Text, User] = Field(
+        default={},
+        description="Who may do what; nobody else has access.",
+        examples=[{"alice": {"Roles": ["Administrator"]}}],
+    )
+    clinics: Mapping[Name, Clinic] = Field(
+        default={},
+        description="The clinics, by key.",
+        examples=[{"outremont": {"CalledAets": ["OUTREMONT"]}}],
+    )
+    sources: Mapping[Name, Source] = Field(
+        default={},
+        description="The PACS that can be asked, by name.",
+        examples=[{"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "10.0.0.5", "Port": 104}}],
+    )
+    destinations: Mapping[Name, Destination] = Field(
+        default={},
+        description="Where studies can be delivered, by name.",
+        examples=[{"vna-qc": {"Kind": "Dicom", "Aet": "VNA", "Host": "10.0.0.9", "Port": 104}}],
+    )
+    rules: tuple[Rule, ...] = Field(
+        default=(),
+        description="Which studies go where.",
+        examples=[[{"Name": "all", "DeliverTo": ["vna-qc"]}]],
+    )
+    otherwise: Otherwise = Field(
+        default=Otherwise(hold="no rule matched"),
+        description="What becomes of a study for which no rule holds.",
+        examples=[{"Hold": "no rule matched"}],
+    )
+    completeness: Completeness = Field(
+        default=Completeness(),
+        description="When a study counts as complete.",
+        examples=[{"QuietSeconds": 30}],
+    )
+    subscribers: Mapping[Name, Subscriber] = Field(
+        default={},
+        description="Who is told about events, by name.",
+        examples=[{"crm": {"Url": "https://crm.example/webhook", "Secret": {"Env": "DICOM_WEBHOOK_SECRET"}}}],
+    )
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of the section."""
+    return Section.model_json_schema(by_alias=True)

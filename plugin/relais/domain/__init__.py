@@ -1,0 +1,1 @@
+"""What Relais knows and decides, as values and pure functions."""

@@ -1,0 +1,30 @@
+"""The words by which a study is found: lower case, without accents, one alphanumeric run each."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+LONGEST = 64
+_RUN = re.compile(r"[^\W_]+")
+
+
+def words(texts: Iterable[str]) -> frozenset[str]:
+    """The distinct words of these texts: `"Gagné^Marie-Ève"` gives gagne, marie and eve.
+
+    A UID or an identifier with punctuation is a word as a whole as well.
+    """
+    found: set[str] = set()
+    for text in texts:
+        plain = fold(text)
+        found.update(run[:LONGEST] for run in _RUN.findall(plain))
+        if plain and plain.isprintable() and not any(letter in " ^" for letter in plain):
+            found.add(plain[:LONGEST])
+    return frozenset(found)
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, trimmed."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).strip()
