@@ -1,0 +1,157 @@
+"""Transactions over SQLite or PostgreSQL, and the schema's upgrade at start."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Connection, CursorResult, Engine, Table, create_engine, event, func, inspect, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class SchemaTooNewError(Exception):
+    """The database was made by a newer Relais; this one refuses to touch it."""
+
+
+class Database:
+    """One database: `write` for transactions that change it, `read` for those that look.
+
+    SQLite runs in WAL mode with synchronous=FULL: a commit that returned survives a power cut. Its one writer is a lock
+    of ours, so that threads queue instead of finding the database busy.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        self.sqlite = self._url.get_backend_name() == "sqlite"
+        if self.sqlite and self._url.database:
+            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = _engine(url, sqlite=self.sqlite)
+        self._writer: threading.Lock | None = threading.Lock() if self.sqlite else None
+        self.before_commit: Callable[[], None] = lambda: None
+        self.after_commit: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that may change rows; committed at the end of the block, rolled back by an exception."""
+        if self._writer is None:
+            with self.engine.begin() as connection:
+                yield connection
+                self.before_commit()
+            self.after_commit()
+            return
+        with self._writer:
+            with self.engine.connect().execution_options(relais_write=True) as connection, connection.begin():
+                yield connection
+                self.before_commit()
+            self.after_commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only looks, at one state of the database."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    def now(self) -> datetime:
+        """The database's own clock (PostgreSQL), which all nodes share."""
+        with self.read() as connection:
+            moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            return moment
+
+    def upgrade(self) -> bool:
+        """Bring the schema to this program's version; says whether anything was done.
+
+        Raises SchemaTooNewError when a newer program made it. Alembic is only imported when there is work: it costs a
+        start half a second.
+        """
+        current = self._revision()
+        newest = _newest_revision()
+        if current == newest:
+            return False
+        if current is not None and current not in _revisions():
+            message = f"the database's schema is {current}, this Relais knows {newest} at most"
+            raise SchemaTooNewError(message)
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.write() as connection:
+            if not self.sqlite:  # two nodes that start together upgrade one after the other
+                connection.execute(text("SELECT pg_advisory_xact_lock(7363001)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return True
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _revision(self) -> str | None:
+        with self.read() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            return revision
+
+
+def upsert(connection: Connection, table: Table) -> sqlite.Insert:
+    """An INSERT that knows ON CONFLICT; both databases spell it alike."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return cast("sqlite.Insert", postgresql.insert(table))
+
+
+def inserted_id(result: CursorResult[Any]) -> int:
+    """The id that the database gave to the one row just inserted."""
+    key = result.inserted_primary_key
+    if key is None:
+        raise LookupError("nothing was inserted")
+    return int(key[0])
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database could not be reached or was busy, so that trying again makes sense."""
+    return isinstance(error, OperationalError)
+
+
+def _revisions() -> list[str]:
+    """The schema's versions, oldest first: each migration's file is named by its revision."""
+    return sorted(path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def _newest_revision() -> str:
+    return _revisions()[-1]
+
+
+def _engine(url: str, *, sqlite: bool) -> Engine:
+    if not sqlite:
+        return create_engine(url, pool_size=10, max_overflow=30, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=30,
+        hide_parameters=True,  # an error's text must not carry patient data into a log
+        connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -16000")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("relais_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine

@@ -1,0 +1,327 @@
+"""Durable tasks: what is to be done later, in one table.
+
+A task is claimed with a lease, and finished, retried or buried in the transaction that holds its effects. Each of these
+is fenced by the owner and the claim's number: an owner that was paused, killed or too slow changes nothing
+(`StaleClaimError`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, or_, select, update
+
+from relais.clock import Clock
+from relais.database import Database, upsert
+from relais.database.tables import delivery, lane, notification, study, task
+from relais.domain.priority import Priority
+from relais.domain.states import TaskState
+
+LEASE = timedelta(seconds=30)
+CRASHES = 20
+"""A task that ended the process so often without a word is buried, so that it cannot do so for ever."""
+
+
+class StaleClaimError(Exception):
+    """The task is no longer this owner's: its lease ran out and another has it, or it was finished."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Claim:
+    """One task, leased to one owner."""
+
+    id: int
+    kind: str
+    lane: str
+    key: str
+    payload: Mapping[str, Any]
+    attempts: int
+    owner: str
+    number: int
+    run_at: datetime
+
+
+class Tasks:
+    """The task table, as one owner sees it."""
+
+    def __init__(self, database: Database, clock: Clock, owner: str) -> None:
+        self._database = database
+        self._clock = clock
+        self.owner = owner
+
+    def schedule(
+        self,
+        connection: Connection,
+        *,
+        kind: str,
+        lane: str,
+        key: str,
+        run_at: datetime,
+        priority: Priority = Priority.Routine,
+        payload: Mapping[str, Any],
+    ) -> None:
+        """See to it that the task of this key runs at `run_at`.
+
+        One that waits is moved; one that runs will run once more; one that was given up is tried afresh.
+        """
+        running = task.c.state == TaskState.Running
+        statement = upsert(connection, task).values(
+            kind=kind,
+            lane=lane,
+            key=key,
+            priority=priority,
+            state=TaskState.Waiting,
+            run_at=run_at,
+            attempts=0,
+            claims=0,
+            crashes=0,
+            payload=dict(payload),
+        )
+        new = statement.excluded
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["key"],
+                set_={
+                    "run_at": case((running, task.c.run_at), else_=new.run_at),
+                    "again_at": case((running, new.run_at), else_=None),
+                    "state": case((running, task.c.state), else_=TaskState.Waiting.value),
+                    "attempts": case((task.c.state == TaskState.Dead, 0), else_=task.c.attempts),
+                    "crashes": case((task.c.state == TaskState.Dead, 0), else_=task.c.crashes),
+                    "lane": new.lane,
+                    "priority": new.priority,
+                    "payload": new.payload,
+                },
+            )
+        )
+
+    def due(self, lanes: Mapping[str, int]) -> dict[str, int]:
+        """Of these lanes and their free places, those that have a task due and are open."""
+        now = self._clock.now()
+        with self._database.read() as connection:
+            closed = {
+                row.name: row
+                for row in connection.execute(
+                    select(lane).where(or_(lane.c.paused_at.is_not(None), lane.c.failures > 0))
+                )
+            }
+            found: dict[str, int] = {}
+            for name, free in lanes.items():
+                gate = closed.get(name)
+                if gate is not None and (gate.paused_at is not None or (gate.probe_at or now) > now):
+                    continue
+                if connection.execute(_waiting(name, now).limit(1)).first() is not None:
+                    found[name] = free
+            return found
+
+    def suspects(self) -> frozenset[str]:
+        """The lanes whose last attempt failed: they get one place, until something succeeds."""
+        with self._database.read() as connection:
+            return frozenset(connection.execute(select(lane.c.name).where(lane.c.failures > 0)).scalars())
+
+    def claim(self, lanes: Mapping[str, int]) -> list[Claim]:
+        """Lease at most so many due tasks of each lane, the most urgent and then the oldest first."""
+        now = self._clock.now()
+        claims: list[Claim] = []
+        with self._database.write() as connection:
+            for name, free in lanes.items():
+                statement = _waiting(name, now).limit(free).with_for_update(skip_locked=True)
+                claims.extend(
+                    Claim(
+                        id=row.id,
+                        kind=row.kind,
+                        lane=row.lane,
+                        key=row.key,
+                        payload=row.payload,
+                        attempts=row.attempts,
+                        owner=self.owner,
+                        number=row.claims + 1,
+                        run_at=row.run_at,
+                    )
+                    for row in connection.execute(statement)
+                )
+            if claims:
+                connection.execute(
+                    update(task)
+                    .where(task.c.id.in_([claim.id for claim in claims]))
+                    .values(
+                        state=TaskState.Running,
+                        owner=self.owner,
+                        lease_until=now + LEASE,
+                        claims=task.c.claims + 1,
+                    )
+                )
+        return claims
+
+    def next_at(self, after: datetime) -> datetime | None:
+        """When the next waiting task is due of those that were not due at `after`."""
+        statement = select(func.min(task.c.run_at)).where(task.c.state == TaskState.Waiting, task.c.run_at > after)
+        with self._database.read() as connection:
+            moment: datetime | None = connection.execute(statement).scalar()
+            return moment
+
+    def heartbeat(self, claims: list[Claim]) -> None:
+        """Keep these claims for another lease."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(task)
+                .where(task.c.id.in_([claim.id for claim in claims]), task.c.owner == self.owner)
+                .values(lease_until=self._clock.now() + LEASE)
+            )
+
+    def check(self, connection: Connection, claim: Claim) -> None:
+        """Hold on to the claim within this transaction; raises StaleClaimError when it is lost."""
+        statement = update(task).where(_mine(claim)).values(lease_until=self._clock.now() + LEASE)
+        if connection.execute(statement).rowcount == 0:
+            raise StaleClaimError(claim.key)
+
+    def finish(self, connection: Connection, claim: Claim) -> None:
+        """The task is done; if it was asked for again while it ran, it waits for that."""
+        done = connection.execute(delete(task).where(_mine(claim), task.c.again_at.is_(None)))
+        if done.rowcount:
+            return
+        again = connection.execute(
+            update(task)
+            .where(_mine(claim))
+            .values(
+                state=TaskState.Waiting,
+                run_at=task.c.again_at,
+                again_at=None,
+                owner=None,
+                lease_until=None,
+                attempts=0,
+                crashes=0,
+            )
+        )
+        if again.rowcount == 0:
+            raise StaleClaimError(claim.key)
+
+    def retry(self, connection: Connection, claim: Claim, run_at: datetime, error: str | None = None) -> None:
+        """Try the task again at `run_at`; with an error, that counts as a failed attempt."""
+        wanted = case(
+            (task.c.again_at < run_at, task.c.again_at),
+            else_=bindparam("retry_at", run_at, task.c.run_at.type),
+        )
+        statement = (
+            update(task)
+            .where(_mine(claim))
+            .values(
+                state=TaskState.Waiting,
+                run_at=wanted,
+                again_at=None,
+                owner=None,
+                lease_until=None,
+                attempts=task.c.attempts + (0 if error is None else 1),
+                crashes=0,
+                error=error,
+            )
+        )
+        if connection.execute(statement).rowcount == 0:
+            raise StaleClaimError(claim.key)
+
+    def bury(self, connection: Connection, claim: Claim, error: str) -> None:
+        """Give the task up: it stays as a dead letter until a person restarts it."""
+        statement = (
+            update(task)
+            .where(_mine(claim))
+            .values(
+                state=TaskState.Dead,
+                again_at=None,
+                owner=None,
+                lease_until=None,
+                attempts=task.c.attempts + 1,
+                error=error,
+            )
+        )
+        if connection.execute(statement).rowcount == 0:
+            raise StaleClaimError(claim.key)
+
+    def restart(self, connection: Connection, task_id: int) -> bool:
+        """Try a dead letter afresh, now; False when there is none of that number."""
+        statement = (
+            update(task)
+            .where(task.c.id == task_id, task.c.state == TaskState.Dead)
+            .values(state=TaskState.Waiting, run_at=self._clock.now(), attempts=0, crashes=0, error=None)
+        )
+        return connection.execute(statement).rowcount == 1
+
+    def hurry(self, connection: Connection, name: str) -> None:
+        """Whatever waits in this lane for another try is due now: the lane works again."""
+        connection.execute(
+            update(task)
+            .where(task.c.lane == name, task.c.state == TaskState.Waiting, task.c.attempts > 0)
+            .values(run_at=self._clock.now())
+        )
+
+    def reclaim(self, *, also_of: str | None = None) -> int:
+        """Free the tasks whose lease ran out, and those of owners of this node that are gone; says how many."""
+        now = self._clock.now()
+        gone = task.c.lease_until < now
+        if also_of is not None:
+            gone = or_(gone, and_(task.c.owner.startswith(f"{also_of}/", autoescape=True), task.c.owner != self.owner))
+        lost = and_(task.c.state == TaskState.Running, gone)
+        with self._database.read() as connection:
+            if connection.execute(select(task.c.id).where(lost).limit(1)).first() is None:
+                return 0
+        poisonous = task.c.crashes + 1 >= CRASHES
+        with self._database.write() as connection:
+            return connection.execute(
+                update(task)
+                .where(lost)
+                .values(
+                    state=case((poisonous, TaskState.Dead.value), else_=TaskState.Waiting.value),
+                    error=case((poisonous, f"the process ended {CRASHES} times during this task"), else_=task.c.error),
+                    crashes=task.c.crashes + 1,
+                    owner=None,
+                    lease_until=None,
+                )
+            ).rowcount
+
+    def release(self, claim: Claim) -> None:
+        """Give a claim back untouched, for the next start or another node; a lost one is nobody's business."""
+        with self._database.write() as connection:
+            connection.execute(
+                update(task).where(_mine(claim)).values(state=TaskState.Waiting, owner=None, lease_until=None)
+            )
+
+    def shift(self, jump: timedelta) -> None:
+        """The clock jumped: whatever waits moves with it, so that every wait stays as long as it was."""
+        moments = {
+            task: ("run_at", "again_at", "lease_until"),
+            lane: ("probe_at",),
+            study: ("quiet_until",),
+            delivery: ("next_attempt",),
+            notification: ("next_attempt",),
+        }
+        with self._database.write() as connection:
+            for table, names in moments.items():
+                for name in names:
+                    column = table.c[name]
+                    rows = connection.execute(
+                        select(*table.primary_key.columns, column).where(column.is_not(None))
+                    ).all()
+                    key = next(iter(table.primary_key.columns))
+                    if rows:
+                        connection.execute(
+                            update(table).where(key == bindparam("row")).values({name: bindparam("moment")}),
+                            [{"row": row[0], "moment": row[1] + jump} for row in rows],
+                        )
+
+
+def _waiting(name: str, now: datetime) -> Any:
+    return (
+        select(task)
+        .where(task.c.lane == name, task.c.state == TaskState.Waiting, task.c.run_at <= now)
+        .order_by(task.c.priority, task.c.run_at)
+    )
+
+
+def _mine(claim: Claim) -> ColumnElement[bool]:
+    return and_(
+        task.c.id == claim.id,
+        task.c.state == TaskState.Running,
+        task.c.owner == claim.owner,
+        task.c.claims == claim.number,
+    )
