@@ -1,0 +1,27 @@
+"""Orthanc's entry: `"PythonScript": "<repository>/plugin/main.py"`.
+
+The only file that imports `orthanc`. A user's own script may `import main`, with this folder on its path.
+"""
+
+import os
+import site
+import sys
+from pathlib import Path
+
+# Before any association is opened: with Nagle's algorithm Orthanc sends some twenty images a second, else hundreds.
+os.environ["TCP_NODELAY"] = "1"
+
+HERE = Path(__file__).resolve().parent
+PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+PACKAGES = HERE.parent / ".venv" / "lib" / PYTHON / "site-packages"
+
+if PACKAGES.is_dir():
+    site.addsitedir(str(PACKAGES))
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
+
+import orthanc  # noqa: E402 - the paths come first
+
+from relais import bootstrap  # noqa: E402
+
+relais = bootstrap.start(orthanc)

@@ -1,0 +1,297 @@
+"""② and ③ Identify and decide: a study that was quiet long enough is complete, and the rules say where it goes.
+
+The task `route` of a study runs at its quiet deadline. The decision itself is `domain.routing.decide`, a pure function;
+this module reads its facts, asks it, and writes what follows in one transaction: the decision, the deliveries and their
+tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydicom.datadict import keyword_for_tag
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from relais.clock import Clock
+from relais.configuration import Configuration
+from relais.database import Database, inserted_id
+from relais.database.tables import decision as decision_table
+from relais.database.tables import delivery, instance, series, study
+from relais.domain.clinics import Resolution, resolve_clinic
+from relais.domain.facts import Facts, Origin
+from relais.domain.routing import Decision, PlannedDelivery, decide
+from relais.domain.states import StudyState
+from relais.errors import OrthancError, StateError, UnknownError
+from relais.journal import Journal, Subject
+from relais.ledger import Ledger
+from relais.orthanc import Orthanc
+from relais.protect import Protect
+from relais.receive import Feed, index, shown
+from relais.tasks import Claim, Tasks
+
+LONGEST_VALUE = 1024
+NOT_YET = timedelta(milliseconds=20)
+MISSING = 404
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is read of a study before it is decided: facts for the rules, tags for lists."""
+
+    facts: Facts
+    clinic_reason: dict[str, Any]
+    tags: Mapping[str, str]
+
+
+class Studies:
+    """Completes and routes studies, and does to them what a person asks."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        orthanc: Orthanc,
+        clock: Clock,
+        tasks: Tasks,
+        journal: Journal,
+        configuration: Configuration,
+        feed: Feed,
+        ledger: Ledger,
+        protect: Protect,
+    ) -> None:
+        self._database = database
+        self._orthanc = orthanc
+        self._clock = clock
+        self._tasks = tasks
+        self._journal = journal
+        self._configuration = configuration
+        self._feed = feed
+        self._ledger = ledger
+        self._protect = protect
+
+    def __call__(self, claim: Claim) -> None:
+        """The task: complete the study if it is quiet, decide, and plan its deliveries."""
+        study_id = claim.payload["Study"]
+        row = self._complete(claim, study_id)
+        if row is None:
+            return
+        known = self._read(row)
+        now = self._clock.now()
+        decided = decide(known.facts, self._configuration.rules, self._configuration.otherwise, now)
+        with self._database.write() as connection:
+            current = connection.execute(select(study).where(study.c.id == study_id).with_for_update()).one()
+            if current.state == StudyState.Receiving or current.sequence != row.sequence:
+                self._tasks.retry(connection, claim, current.quiet_until)
+                return
+            self._tasks.check(connection, claim)  # the task is locked before the audit chain, as everywhere
+            self._apply(connection, current, known, decided)
+            self._tasks.finish(connection, claim)
+
+    def facts(self, study_instance_uid: str) -> Facts:
+        """The facts of a study as they are now, for a dry run; raises UnknownError."""
+        with self._database.read() as connection:
+            return self._read(_find(connection, study_instance_uid)).facts
+
+    def route(self, study_instance_uid: str, *, actor: str, reason: str) -> None:
+        """Decide the study again, now."""
+        with self._database.write() as connection:
+            row = _find(connection, study_instance_uid, lock=True)
+            if row.state == StudyState.Receiving:
+                raise StateError("study-receiving")
+            self._journal.record(connection, "study.route-asked", actor=actor, subject=_subject(row), Reason=reason)
+            self._ask(connection, row)
+
+    def hold(self, study_instance_uid: str, *, actor: str, reason: str) -> None:
+        """Keep the study and its deliveries back until a person releases it."""
+        with self._database.write() as connection:
+            row = _find(connection, study_instance_uid, lock=True)
+            values: dict[str, Any] = {"held_by": actor, "hold_reason": reason}
+            if row.state != StudyState.Receiving:  # one that still arrives is held when it is complete
+                values["state"] = StudyState.Held
+            connection.execute(update(study).where(study.c.id == row.id).values(values))
+            self._journal.record(connection, "study.held", actor=actor, subject=_subject(row), Reason=reason)
+
+    def release(self, study_instance_uid: str, *, actor: str, reason: str) -> None:
+        """End a person's hold, and decide the study again."""
+        with self._database.write() as connection:
+            row = _find(connection, study_instance_uid, lock=True)
+            if row.held_by is None:
+                raise StateError("study-not-held")
+            connection.execute(update(study).where(study.c.id == row.id).values(held_by=None, hold_reason=None))
+            self._journal.record(connection, "study.released", actor=actor, subject=_subject(row), Reason=reason)
+            if row.state != StudyState.Receiving:
+                self._ask(connection, row)
+
+    def ask_again(self, connection: Connection) -> int:
+        """Another configuration is active: decide again whatever waits; says how many studies that are."""
+        waiting = select(delivery.c.study_id).where(delivery.c.state.in_(("Scheduled", "InProgress", "Blocked")))
+        rows = connection.execute(
+            select(study).where(
+                study.c.state.in_((StudyState.Held, StudyState.Routed, StudyState.Complete)),
+                (study.c.state != StudyState.Routed) | study.c.id.in_(waiting),
+            )
+        ).all()
+        for row in rows:
+            self._ask(connection, row)
+        return len(rows)
+
+    def _ask(self, connection: Connection, row: Row[Any]) -> None:
+        self._tasks.schedule(
+            connection,
+            kind="route",
+            lane="studies",
+            key=f"route:{row.id}",
+            run_at=self._clock.now(),
+            payload={"Study": row.id},
+        )
+
+    def _complete(self, claim: Claim, study_id: int) -> Row[Any] | None:
+        """The study's row once it is complete; None when it is too early, and the task is put off."""
+        now = self._clock.now()
+        with self._database.write() as connection:
+            row = connection.execute(select(study).where(study.c.id == study_id).with_for_update()).one()
+            if row.state != StudyState.Receiving:
+                return row
+            if row.quiet_until > now:
+                self._tasks.retry(connection, claim, row.quiet_until)
+                return None
+            # Quiet means that Orthanc stored nothing, not that nobody has looked.
+            if self._feed.caught_up_at is None or self._feed.caught_up_at < row.quiet_until:
+                self._feed.ring()
+                self._tasks.retry(connection, claim, now + NOT_YET)
+                return None
+            self._tasks.check(connection, claim)
+            connection.execute(
+                update(study).where(study.c.id == study_id).values(state=StudyState.Complete, completed_at=now)
+            )
+            self._journal.record(connection, "study.complete", subject=_subject(row), Instances=row.instances)
+            return row
+
+    def _read(self, row: Row[Any]) -> Known:
+        """Read the facts from the newest instance of each series: it has the corrected tags, if there are any."""
+        with self._database.read() as connection:
+            newest = (
+                select(instance.c.series_id, func.max(instance.c.sequence).label("sequence"))
+                .where(instance.c.study_id == row.id)
+                .group_by(instance.c.series_id)
+                .subquery()
+            )
+            newest_ids = (
+                select(instance.c.orthanc_id)
+                .join(
+                    newest,
+                    (newest.c.series_id == instance.c.series_id) & (newest.c.sequence == instance.c.sequence),
+                )
+                .join(series, series.c.id == instance.c.series_id)
+                .where(instance.c.study_id == row.id)
+                .order_by(instance.c.sequence)
+            )
+            ids = connection.execute(newest_ids).scalars().all()
+        series_tags = [tags for each in ids if (tags := self._tags(each))]
+        latest = series_tags[-1] if series_tags else {}
+        origin = Origin(
+            calling_aet=row.origin["CallingAet"] or None,
+            called_aet=row.origin["CalledAet"] or None,
+            remote_ip=row.origin["RemoteIp"] or None,
+            kind=row.origin["Kind"] or None,
+        )
+        institutions = tuple({each["InstitutionName"]: None for each in series_tags if "InstitutionName" in each})
+        resolution = resolve_clinic(origin, institutions, self._configuration.clinics)
+        clinic = self._configuration.clinics.get(resolution.clinic) if resolution.clinic else None
+        facts = Facts(
+            study={key: tuple(value.split("\\")) for key, value in latest.items()},
+            series=tuple({key: tuple(value.split("\\")) for key, value in each.items()} for each in series_tags),
+            origin=origin,
+            clinic=resolution.clinic,
+            clinic_region=clinic.region if clinic else None,
+            time_zone=clinic.time_zone if clinic else "UTC",
+            match_state=row.match_state,
+        )
+        return Known(facts=facts, clinic_reason=_reason(resolution), tags=latest)
+
+    def _tags(self, orthanc_id: str) -> dict[str, str]:
+        """An instance's text values by DICOM keyword; private and nested ones are left out."""
+        try:
+            answer = self._orthanc.get(f"/instances/{orthanc_id}/tags?short")
+        except OrthancError as error:
+            if error.status == MISSING:
+                return {}
+            raise
+        return {
+            keyword: text
+            for tag, value in answer.items()
+            if isinstance(value, str)
+            and (keyword := keyword_for_tag(tag.replace(",", "")))
+            and (text := value.replace("\x00", "").encode(errors="replace").decode()[:LONGEST_VALUE].strip())
+        }
+
+    def _apply(self, connection: Connection, row: Row[Any], known: Known, decided: Decision) -> None:
+        """Write the decision and what follows from it."""
+        now = self._clock.now()
+        result = connection.execute(
+            insert(decision_table).values(
+                study_id=row.id,
+                configuration=self._configuration.digest,
+                decided_at=now,
+                facts=known.facts.to_json(),
+                document=decided.to_json(),
+            )
+        )
+        held = row.held_by is not None or decided.hold is not None
+        connection.execute(
+            update(study)
+            .where(study.c.id == row.id)
+            .values(
+                state=StudyState.Held if held else StudyState.Routed,
+                hold_reason=row.hold_reason if row.held_by is not None else decided.hold,
+                decision_id=inserted_id(result),
+                clinic=known.facts.clinic,
+                clinic_reason=known.clinic_reason,
+                **(shown(dict(known.tags)) if known.tags else {}),
+            )
+        )
+        if known.tags:
+            index(connection, row.id, dict(known.tags) | {"StudyInstanceUID": row.study_instance_uid})
+        if held:
+            self._journal.record(
+                connection,
+                "study.held",
+                subject=_subject(row),
+                Reason=row.hold_reason if row.held_by else decided.hold,
+            )
+            return
+        planned: tuple[PlannedDelivery, ...] = decided.deliveries
+        self._ledger.plan(connection, row, planned)
+        self._journal.record(
+            connection,
+            "study.routed",
+            subject=_subject(row),
+            Destinations=[each.destination for each in planned],
+        )
+        self._protect.look(connection, row.id)
+
+
+def _reason(resolution: Resolution) -> dict[str, Any]:
+    """Why it is this clinic, or none, as it is stored and shown."""
+    return {
+        "Level": resolution.level,
+        "Ambiguous": resolution.ambiguous,
+        "Evidence": [
+            {"Clinic": each.clinic, "Pattern": each.pattern, "Value": each.value} for each in resolution.evidence
+        ],
+    }
+
+
+def _find(connection: Connection, study_instance_uid: str, *, lock: bool = False) -> Row[Any]:
+    statement = select(study).where(study.c.study_instance_uid == study_instance_uid)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        raise UnknownError("study", study_instance_uid)
+    return row
+
+
+def _subject(row: Row[Any]) -> Subject:
+    return Subject(id=row.id, study_instance_uid=row.study_instance_uid)

@@ -1,0 +1,76 @@
+"""Orthanc's change log, read in batches: four requests each, whatever the size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from relais.orthanc.client import Orthanc
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """One instance as the feed reports it."""
+
+    orthanc_id: str
+    sop_instance_uid: str
+    series_id: str
+    file: str
+    bytes: int
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What one batch of changes says, read from Orthanc before anything is written."""
+
+    since: int
+    last: int
+    done: bool
+    instances: Sequence[Stored] = ()
+    series: dict[str, dict[str, Any]] = field(default_factory=dict)  # by Orthanc id
+    studies: dict[str, dict[str, Any]] = field(default_factory=dict)  # by Orthanc id
+    contents: dict[str, str] = field(default_factory=dict)  # MD5 by Orthanc id, of those stored again
+
+
+def read_batch(orthanc: Orthanc, since: int, limit: int) -> Batch:
+    """The instances that the next `limit` changes after `since` stored, with their series and studies.
+
+    What was deleted meanwhile is left out. A log that ends before `since` is another database's: the batch is empty
+    and its `last` is 0.
+    """
+    answer = orthanc.get(f"/changes?since={since}&limit={limit}")
+    last = int(answer["Last"])
+    if last < since and not answer["Changes"]:
+        return Batch(since=since, last=0, done=False)
+    ids = list(dict.fromkeys(each["ID"] for each in answer["Changes"] if each["ChangeType"] == "NewInstance"))
+    if not ids:
+        return Batch(since=since, last=max(last, since), done=answer["Done"])
+    by_id = {each["ID"]: _stored(each) for each in orthanc.bulk(ids)}
+    return Batch(
+        since=since,
+        last=last,
+        done=answer["Done"],
+        instances=[by_id[each] for each in ids if each in by_id],
+        series={each["ID"]: each for each in orthanc.bulk(ids, "Series")},
+        studies={each["ID"]: each for each in orthanc.bulk(ids, "Study")},
+    )
+
+
+def _stored(resource: dict[str, Any]) -> Stored:
+    return Stored(
+        orthanc_id=resource["ID"],
+        sop_instance_uid=text_of(resource["MainDicomTags"].get("SOPInstanceUID")),
+        series_id=resource["ParentSeries"],
+        file=resource["FileUuid"],
+        bytes=int(resource["FileSize"]),
+        metadata=resource["Metadata"],
+    )
+
+
+def text_of(value: object) -> str:
+    """A tag's text as databases take it: no NUL (PostgreSQL refuses it), no half surrogates, no padding."""
+    if not isinstance(value, str):
+        return ""
+    return value.encode(errors="replace").decode().replace("\x00", "").strip()

@@ -1,0 +1,204 @@
+"""The ledger and the lanes, on both databases."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from relais.database import Database
+from relais.database.tables import audit, delivery, event, study, task
+from relais.database.tables import lane as lane_table
+from relais.domain.priority import Priority
+from relais.domain.retry import Backoff
+from relais.domain.routing import PlannedDelivery
+from relais.domain.states import DeliveryState
+from relais.errors import StateError, UnknownError
+from relais.journal import Journal
+from relais.lanes import DOWN_AFTER, Lanes
+from relais.ledger import Ledger
+from relais.orthanc import Orthanc
+from relais.protect import Protect
+from relais.tasks import Tasks
+from tests.servers.clock import FakeClock
+from tests.servers.rows import add_delivery, add_study
+
+LANE = "destination:vna"
+BACKOFF = Backoff(first=timedelta(seconds=2), maximum=timedelta(seconds=60))
+
+
+@pytest.fixture
+def ledger(database: Database, clock: FakeClock, tasks: Tasks, journal: Journal) -> Ledger:
+    nowhere = Orthanc("http://127.0.0.1:9")  # nothing is protected: it is never asked
+    protect = Protect(database=database, orthanc=nowhere, clock=clock, tasks=tasks, needed=False)
+    return Ledger(database=database, clock=clock, tasks=tasks, journal=journal, protect=protect)
+
+
+@pytest.fixture
+def lanes(database: Database, clock: FakeClock, tasks: Tasks, journal: Journal) -> Lanes:
+    return Lanes(database=database, clock=clock, tasks=tasks, journal=journal, limits={LANE: 2})
+
+
+def add(database: Database, **values: Any) -> int:
+    with database.write() as connection:
+        return add_delivery(connection, add_study(connection), **values)
+
+
+def read(database: Database, delivery_id: int) -> Any:
+    with database.read() as connection:
+        return connection.execute(select(delivery).where(delivery.c.id == delivery_id)).one()
+
+
+def actions(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(select(audit.c.action).order_by(audit.c.number)).scalars())
+
+
+def waiting(database: Database) -> list[str]:
+    with database.read() as connection:
+        return list(connection.execute(select(task.c.key).order_by(task.c.key)).scalars())
+
+
+def plan(database: Database, ledger: Ledger, study_id: int, *destinations: str) -> None:
+    with database.write() as connection:
+        row = connection.execute(select(study).where(study.c.id == study_id)).one()
+        planned = [
+            PlannedDelivery(destination=name, priority=Priority.Routine, purpose="Care", rules=("all",))
+            for name in destinations
+        ]
+        ledger.plan(connection, row, planned)
+
+
+def states(database: Database, study_id: int) -> dict[str, str]:
+    with database.read() as connection:
+        found = connection.execute(
+            select(delivery.c.destination, delivery.c.state).where(delivery.c.study_id == study_id)
+        )
+        return {row.destination: row.state for row in found}
+
+
+def test_a_plan_owes_and_a_second_one_owes_no_more(database: Database, ledger: Ledger) -> None:
+    with database.write() as connection:
+        study_id = add_study(connection)
+    plan(database, ledger, study_id, "a", "b")
+    first = waiting(database)
+    plan(database, ledger, study_id, "a", "b")
+    assert states(database, study_id) == {"a": "Scheduled", "b": "Scheduled"}
+    assert waiting(database) == first
+    assert len(first) == 2
+
+
+def test_what_no_rule_asks_for_any_more_is_canceled_and_can_come_back(database: Database, ledger: Ledger) -> None:
+    with database.write() as connection:
+        study_id = add_study(connection)
+    plan(database, ledger, study_id, "a", "b")
+    plan(database, ledger, study_id, "a")
+    assert states(database, study_id) == {"a": "Scheduled", "b": "Canceled"}
+    plan(database, ledger, study_id, "a", "b")
+    assert states(database, study_id) == {"a": "Scheduled", "b": "Scheduled"}
+
+
+@pytest.mark.parametrize(
+    ("values", "sequence", "after"),
+    [
+        ({"state": "Completed", "mark": 1}, 1, "Completed"),
+        ({"state": "Completed", "mark": 1}, 2, "Scheduled"),  # a late image
+        ({"state": "Failed"}, 1, "Scheduled"),
+        ({"state": "Held", "reasons": [{"Hold": "wait"}]}, 2, "Held"),
+        ({"state": "Canceled", "reasons": [{"Canceled": "no", "By": "alice"}]}, 2, "Canceled"),
+        ({"state": "Canceled", "reasons": [{"Canceled": "no", "By": "relais"}]}, 1, "Scheduled"),
+        ({"state": "InProgress"}, 2, "InProgress"),
+    ],
+)
+def test_what_a_new_decision_does_to_a_known_delivery(
+    database: Database, ledger: Ledger, values: dict[str, Any], sequence: int, after: str
+) -> None:
+    with database.write() as connection:
+        study_id = add_study(connection, sequence=sequence)
+        add_delivery(connection, study_id, **values)
+    plan(database, ledger, study_id, "vna")
+    assert states(database, study_id) == {"vna": after}
+
+
+VERBS: dict[str, tuple[set[str], str, str]] = {
+    "retry": ({"Scheduled", "Failed", "Blocked", "Canceled"}, "Scheduled", "delivery.retried"),
+    "hold": ({"Scheduled", "InProgress"}, "Held", "delivery.held"),
+    "release": ({"Held"}, "Scheduled", "delivery.released"),
+    "cancel": ({"Scheduled", "InProgress", "Failed", "Held", "Blocked"}, "Canceled", "delivery.canceled"),
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("state", list(DeliveryState))
+def test_a_person_may_do_what_the_state_allows_and_nothing_else(
+    database: Database, ledger: Ledger, verb: str, state: DeliveryState
+) -> None:
+    allowed, after, action = VERBS[verb]
+    delivery_id = add(database, state=state, reasons=[{"Rule": "all"}])
+    before = read(database, delivery_id)
+    act: Callable[..., None] = getattr(ledger, verb)
+    if state in allowed:
+        act(delivery_id, actor="alice", reason="because")
+        assert read(database, delivery_id).state == after
+        assert actions(database) == [action]
+    else:
+        with pytest.raises(StateError):
+            act(delivery_id, actor="alice", reason="because")
+        assert read(database, delivery_id) == before
+        assert actions(database) == []
+
+
+def test_an_unknown_delivery_is_said_to_be_unknown(ledger: Ledger) -> None:
+    with pytest.raises(UnknownError):
+        ledger.retry(4711, actor="alice", reason="because")
+
+
+def test_a_lane_goes_quiet_down_and_up(database: Database, lanes: Lanes, clock: FakeClock, tasks: Tasks) -> None:
+    with database.write() as connection:
+        later = clock.now() + timedelta(hours=1)
+        tasks.schedule(connection, kind="deliver", lane=LANE, key="a", run_at=clock.now(), payload={})
+    (claim,) = tasks.claim({LANE: 1})
+    with database.write() as connection:
+        tasks.retry(connection, claim, later, "refused")
+    for number in range(1, DOWN_AFTER + 1):
+        with database.write() as connection:
+            probe_at = lanes.failed(connection, LANE, {"Text": "refused"}, BACKOFF)
+        bound = BACKOFF.bound(number)
+        assert bound / 2 <= probe_at - clock.now() <= bound
+    assert lanes.is_suspect(LANE)
+    assert tasks.suspects() == {LANE}
+    with database.write() as connection:
+        lanes.succeeded(connection, LANE)
+    assert not lanes.is_suspect(LANE)
+    assert tasks.due({LANE: 1}) == {LANE: 1}  # what waited an hour is due now
+    assert actions(database) == ["destination.down", "destination.up"]
+    with database.read() as connection:
+        assert list(connection.execute(select(event.c.type)).scalars()) == ["destination.down", "destination.up"]
+
+
+def test_pause_and_resume(database: Database, lanes: Lanes, clock: FakeClock, tasks: Tasks) -> None:
+    with database.write() as connection:
+        tasks.schedule(connection, kind="deliver", lane=LANE, key="a", run_at=clock.now(), payload={})
+    lanes.pause(LANE, actor="alice", reason="maintenance")
+    assert tasks.due({LANE: 1}) == {}
+    with pytest.raises(StateError):
+        lanes.pause(LANE, actor="alice", reason="twice")
+    lanes.resume(LANE, actor="alice", reason="done")
+    assert tasks.due({LANE: 1}) == {LANE: 1}
+    with pytest.raises(StateError):
+        lanes.resume(LANE, actor="alice", reason="twice")
+    with pytest.raises(UnknownError):
+        lanes.pause("destination:nowhere", actor="alice", reason="typo")
+    assert actions(database) == ["lane.paused", "lane.resumed"]
+
+
+def test_a_retry_by_a_person_probes_a_quiet_lane_now(
+    database: Database, ledger: Ledger, lanes: Lanes, clock: FakeClock, tasks: Tasks
+) -> None:
+    delivery_id = add(database)
+    with database.write() as connection:
+        lanes.failed(connection, LANE, {"Text": "refused"}, BACKOFF)
+        connection.execute(update(lane_table).values(probe_at=clock.now() + timedelta(hours=1)))
+    ledger.retry(delivery_id, actor="alice", reason="it is back")
+    assert tasks.due({LANE: 1}) == {LANE: 1}
