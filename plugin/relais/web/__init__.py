@@ -1,0 +1,1 @@
+"""The web layer: a Flask application behind one REST callback of Orthanc."""

@@ -1,0 +1,74 @@
+"""The system itself: versions, health, configuration, metrics, and the description of this API."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+from flask import Response
+
+from relais import __version__
+from relais.configuration import schema
+from relais.web.answers import HealthAnswer, SystemAnswer
+from relais.web.composition import Call
+from relais.web.health import checks, findings
+from relais.web.permissions import Permission
+from relais.web.routes import Routes, json_answer
+
+routes = Routes("/relais")
+
+
+@routes.get("/v1/system", Permission.Enter, SystemAnswer)
+def system(call: Call) -> SystemAnswer:
+    """Versions, who calls with what permissions, and what the self-check found in Orthanc's configuration."""
+    relais = call.relais
+    return SystemAnswer(
+        version=__version__,
+        orthanc=relais.orthanc.get("/system")["Version"],
+        python=platform.python_version(),
+        database="SQLite" if relais.database.sqlite else "PostgreSQL",
+        node=relais.surroundings.node,
+        configuration=relais.configuration.digest,
+        user=call.caller.name,
+        permissions=sorted(each for each in Permission if call.caller.may(each)),
+        language=call.texts.language,
+        findings=findings(call),
+    )
+
+
+@routes.get(
+    "/v1/health", Permission.Enter, HealthAnswer, statuses={503: "Something is not well; the answer says what."}
+)
+def health(call: Call) -> Response:
+    """Whether studies flow: 200, or 503 with the check that fails."""
+    found = checks(call)
+    healthy = all(check.healthy for check in found)
+    return json_answer(HealthAnswer, HealthAnswer(healthy=healthy, checks=found), 200 if healthy else 503)
+
+
+@routes.get("/v1/configuration", Permission.ViewConfiguration, dict[str, Any])
+def configuration(call: Call) -> dict[str, Any]:
+    """The active configuration as it was written, its secrets redacted."""
+    return dict(call.relais.configuration.document)
+
+
+@routes.get("/v1/configuration/schema", Permission.Enter, dict[str, Any])
+def configuration_schema(_call: Call) -> dict[str, Any]:
+    """The JSON Schema of the configuration."""
+    return schema()
+
+
+@routes.get("/metrics", Permission.ViewMetrics, str, media="text/plain")
+def metrics(call: Call) -> Response:
+    """The metrics in Prometheus's text format."""
+    return Response(
+        call.relais.metrics.exposition(call.relais), content_type="text/plain; version=0.0.4; charset=utf-8"
+    )
+
+
+@routes.get("/openapi.json", Permission.Enter, dict[str, Any])
+def openapi(_call: Call) -> dict[str, Any]:
+    """This description (OpenAPI 3.1)."""
+    from relais.web.openapi import describe
+
+    return describe()

@@ -1,0 +1,84 @@
+"""What the web layer needs of the composition root, and of one request."""
+
+# ruff: noqa: D102 - each property of the protocol is named by its type
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from flask import current_app, g
+
+from relais.clock import Clock
+from relais.configuration import Configuration
+from relais.database import Database
+from relais.decide import Studies
+from relais.deliver import Deliver
+from relais.journal import Journal
+from relais.lanes import Lanes
+from relais.ledger import Ledger
+from relais.notify import Notify
+from relais.orthanc import Orthanc
+from relais.orthanc.capabilities import Surroundings
+from relais.receive import Feed
+from relais.tasks import Tasks
+from relais.web.language import Texts
+from relais.web.metrics import Metrics
+from relais.web.permissions import Caller, Gate
+from relais.worker import Worker
+
+
+class Relais(Protocol):
+    """The running application's parts, as bootstrap composes them."""
+
+    @property
+    def configuration(self) -> Configuration: ...
+    @property
+    def surroundings(self) -> Surroundings: ...
+    @property
+    def gate(self) -> Gate: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def orthanc(self) -> Orthanc: ...
+    @property
+    def tasks(self) -> Tasks: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def lanes(self) -> Lanes: ...
+    @property
+    def feed(self) -> Feed: ...
+    @property
+    def studies(self) -> Studies: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def deliver(self) -> Deliver: ...
+    @property
+    def notify(self) -> Notify: ...
+    @property
+    def worker(self) -> Worker: ...
+    @property
+    def metrics(self) -> Metrics: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One request: the application's parts, who calls, and the words of their language."""
+
+    relais: Relais
+    caller: Caller
+    texts: Texts
+
+
+def relais() -> Relais:
+    """The parts that bootstrap composed."""
+    return cast("Relais", current_app.extensions["relais"])
+
+
+def current_call() -> Call:
+    """The request that this thread answers."""
+    return cast("Call", g.call)

@@ -1,0 +1,81 @@
+"""Refusals, and the one shape in which every error is answered: {"Error", "Details": [{"Path", "Message"}]}."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_pascal
+
+from relais.domain.document import Problem
+from relais.texts import _
+
+KINDS = {
+    "study": _("There is no study {name} that you may see"),
+    "series": _("The study has no series {name}"),
+    "delivery": _("There is no delivery {name} that you may see"),
+    "destination": _("There is no destination {name}"),
+    "notification": _("There is no notification {name} that you may see"),
+    "subscriber": _("There is no subscriber {name}"),
+    "task": _("There is no dead task {name}"),
+}
+"""What a caller is told about something that is not there."""
+
+CONFLICTS = {
+    "study-receiving": _("The study still arrives; it will be decided when it is complete"),
+    "study-not-held": _("No person holds this study"),
+    "delivery-held": _("The delivery is held; release it first"),
+    "delivery-not-held": _("The delivery is not held, it is {state}"),
+    "delivery-state": _("A delivery that is {state} cannot become {wanted}"),
+    "lane-paused": _("The destination is paused already"),
+    "lane-open": _("The destination is neither paused nor waiting"),
+    "subscriber-disabled": _("The subscriber is disabled; enable it first"),
+    "subscriber-enabled": _("The subscriber is enabled already"),
+}
+"""What a caller is told when the state of a thing does not allow what was asked, by the code of the StateError."""
+
+
+class Detail(BaseModel):
+    """One thing that is wrong with a request."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
+    path: str
+    message: str
+
+
+class ErrorAnswer(BaseModel):
+    """What went wrong, in the caller's language."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True)
+    error: str
+    details: list[Detail]
+
+
+class RefusedError(Exception):
+    """The request is refused with `status`; `message` is an English msgid with {placeholders} for `values`."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        values: Mapping[str, object] | None = None,
+        *,
+        problems: Iterable[Problem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.values = dict(values or {})
+        self.problems = tuple(problems)
+        self.headers = dict(headers or {})
+
+
+def not_found(kind: str, name: object) -> RefusedError:
+    """There is no such thing, or the caller may not know of it."""
+    return RefusedError(404, KINDS[kind], {"name": str(name)})
+
+
+def invalid(problems: Iterable[Problem]) -> RefusedError:
+    """The request is well-formed and cannot be meant: every problem has its path."""
+    return RefusedError(422, "The request is not valid", problems=problems)

@@ -1,0 +1,47 @@
+"""What the web layer says, in the caller's language."""
+
+from __future__ import annotations
+
+from relais.configuration import Language
+from relais.domain.document import Problem
+from relais.texts import PROBLEMS, _, gettext_for, word
+
+LANGUAGES = tuple(language.value for language in Language)
+
+LANGUAGE_COOKIE = "relais-language"
+"""Remembers the language that was chosen on the pages."""
+
+REQUEST_PROBLEMS = {
+    "bad-text": _("has a character or a number that cannot be kept"),
+    "bad-page": _("is not the Next of a page"),
+    "facts-or-study": _("give either Facts or StudyInstanceUID"),
+    "string_pattern_mismatch": _("does not look as it should: {pattern}"),
+    "string_too_long": _("must have at most {max_length} characters"),
+    "int_parsing": _("must be a whole number"),
+    "int_parsing_size": _("must be a whole number"),
+    "int_from_float": _("must be a whole number"),
+}
+"""What is wrong with a request, beyond what can be wrong with a configuration."""
+
+
+class Texts:
+    """Words of one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = str(language)
+        self._translations = gettext_for(self.language)
+        self._translate = self._translations.gettext
+
+    def say(self, message: str, **values: object) -> str:
+        """The message, translated, with its {placeholders} filled."""
+        return self._translate(message).format(**values)
+
+    def count(self, one: str, many: str, count: int, shown: str) -> str:
+        """The message for so many things, {count} being how the number is `shown`."""
+        return self._translations.ngettext(one, many, count).format(count=shown)
+
+    def problem(self, problem: Problem) -> str:
+        """What is wrong, without the path."""
+        if problem.code in REQUEST_PROBLEMS and problem.code not in PROBLEMS:
+            return self.say(REQUEST_PROBLEMS[problem.code], **problem.values)
+        return word(Problem("", problem.code, problem.values), self.language)

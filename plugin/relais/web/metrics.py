@@ -1,0 +1,104 @@
+"""What Prometheus reads at /relais/metrics. No label holds patient data: routes are templates, lanes are names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from relais.database.queries import deliveries, lanes, notifications, studies, tasks
+
+if TYPE_CHECKING:
+    from relais.web.composition import Relais
+
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+
+
+class Metrics:
+    """The counters that this process keeps, and the gauges that are read from the database when asked."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "relais_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
+        )
+        self._tasks = Histogram(
+            "relais_task_duration_seconds", "How long tasks ran", ["kind"], buckets=_SECONDS, registry=self.registry
+        )
+
+    def observe_request(self, method: str, route: str, status: int) -> None:
+        """Count an answered request."""
+        self._requests.labels(method, route, str(status)).inc()
+
+    def observe_task(self, kind: str, seconds: float) -> None:
+        """Count a task that ran for so many seconds, whatever came of it."""
+        self._tasks.labels(kind).observe(seconds)
+
+    def exposition(self, relais: Relais) -> bytes:
+        """The text that Prometheus scrapes."""
+        registry = CollectorRegistry()
+        registry.register(_State(relais))
+        return generate_latest(self.registry) + generate_latest(registry)
+
+
+class _State(Collector):
+    """Gauges of the state in the database, read once a scrape."""
+
+    def __init__(self, relais: Relais) -> None:
+        self._relais = relais
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._relais.clock.now()
+        names = list(self._relais.configuration.destinations)
+        with self._relais.database.read() as connection:
+            found = lanes.of_destinations(connection, names, now - timedelta(hours=1))
+            backlog = tasks.backlog(connection, now)
+            by_state = deliveries.count_by_state(connection)
+            notices = notifications.count_by_state(connection)
+            study_states = studies.count_by_state(connection, None)
+            dead = tasks.dead(connection)
+
+        waiting = GaugeMetricFamily(
+            "relais_lane_backlog", "Deliveries that wait or are under way", labels=["destination"]
+        )
+        oldest = GaugeMetricFamily(
+            "relais_lane_oldest_age_seconds",
+            "Age of the oldest delivery that waits or is under way",
+            labels=["destination"],
+        )
+        closed = GaugeMetricFamily(
+            "relais_lane_up", "1 while the destination answers and is not paused", labels=["destination"]
+        )
+        for lane in found:
+            waiting.add_metric([lane.destination], lane.backlog)
+            oldest.add_metric([lane.destination], (now - lane.oldest).total_seconds() if lane.oldest else 0)
+            closed.add_metric([lane.destination], 0 if lane.paused_at or lane.down_since else 1)
+        yield from (waiting, oldest, closed)
+
+        due = GaugeMetricFamily("relais_tasks_due", "Tasks that are due or run", labels=["lane"])
+        late = GaugeMetricFamily(
+            "relais_tasks_oldest_age_seconds", "How long the oldest task has been due", labels=["lane"]
+        )
+        for lane_name, (count, since) in backlog.items():
+            due.add_metric([lane_name], count)
+            late.add_metric([lane_name], (now - since).total_seconds())
+        yield from (due, late)
+
+        yield GaugeMetricFamily("relais_tasks_dead", "Tasks that were given up and wait for a person", value=dead)
+        outcomes = GaugeMetricFamily("relais_deliveries", "Deliveries by state", labels=["state"])
+        for state, count in by_state.items():
+            outcomes.add_metric([state], count)
+        stands = GaugeMetricFamily("relais_studies", "Studies by state", labels=["state"])
+        for state, count in study_states.items():
+            stands.add_metric([state], count)
+        told = GaugeMetricFamily("relais_notifications", "Notifications by state", labels=["subscriber", "state"])
+        for (subscriber, state), count in notices.items():
+            told.add_metric([subscriber, state], count)
+        yield from (outcomes, stands, told)
+        yield GaugeMetricFamily(
+            "relais_feed_lag_changes", "Changes that Orthanc has and Relais has not read", value=self._relais.feed.lag
+        )

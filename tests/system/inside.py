@@ -1,0 +1,41 @@
+"""Relais inside the test process: its steps are run by hand against a real Orthanc's REST API, on a clock of ours."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from relais.bootstrap import Relais, compose
+from relais.clock import Clock
+from relais.configuration import load
+from relais.orthanc.capabilities import Surroundings
+from tests.servers.orthanc import OrthancServer
+from tests.servers.waiting import eventually
+
+
+@contextmanager
+def composed(
+    orthanc: OrthancServer, folder: Path, section: Mapping[str, Any], clock: Clock | None = None
+) -> Iterator[Relais]:
+    """Compose Relais over this Orthanc, its database in `folder` unless `section` names one; nothing runs by itself."""
+    relais = compose(
+        configuration=load({"Database": f"sqlite:///{folder / 'relais.db'}", **section}, directory=folder),
+        surroundings=Surroundings.of({**orthanc.configuration, "StorageDirectory": str(folder)}),
+        authorization=None,
+        clock=clock,
+    )
+    relais._activate()
+    try:
+        yield relais
+    finally:
+        relais.stop()
+
+
+def work(relais: Relais, *, timeout: float = 30.0) -> None:
+    """Read the feed to its end and run whatever is due, until nothing is due any more; no time passes by itself."""
+    while not relais.feed.step().done:
+        pass
+    while relais.worker.turn():
+        eventually(lambda: not relais.worker.running(), timeout, "what was claimed has ended")
+        while not relais.feed.step().done:
+            pass

@@ -1,0 +1,93 @@
+"""Requests made from the OpenAPI document, valid and not: never a 5xx, and a refusal changes nothing."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis import Case, GenerationMode
+
+from tests.servers.dicom import make_study, send
+from tests.servers.orthanc import OrthancServer
+from tests.servers.waiting import eventually
+
+EXAMPLES = 8
+"""Requests an operation and mode: some 550 in all."""
+
+RELAIS = {
+    "Language": "en",
+    "Destinations": {"vna": {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": 1}},
+    "Completeness": {"QuietSeconds": 0},
+}
+"""No rule: the study is held, so that nothing moves but what the requests move."""
+
+
+class Service:
+    """A running Relais with one held study, and a look at its database from outside."""
+
+    def __init__(self, server: OrthancServer) -> None:
+        self.url = server.url
+        self.document = server.rest.get("/relais/openapi.json")
+        study = make_study(modality="PX")
+        send(study, server.dicom_port)
+        eventually(lambda: [each["State"] for each in server.rest.get("/relais/v1/studies")["Items"]] == ["Held"])
+        known = {"StudyInstanceUID": [study.uid, "1.2.3"], "Id": [1, 2, 2**63 - 1], "Name": ["vna", "none"]}
+        for item in self.document["paths"].values():  # most requests should reach something that is there
+            for operation in item.values():
+                for parameter in operation["parameters"]:
+                    if parameter["in"] == "path" and parameter["name"] in known:
+                        parameter["schema"]["enum"] = known[parameter["name"]]
+        self._database = sqlite3.connect(Path(server.configuration["StorageDirectory"]) / "relais.db")
+
+    @property
+    def version(self) -> int:
+        """A number that grows with each commit of anybody else (SQLite's data_version), once no task is left to do."""
+        eventually(lambda: self._database.execute("SELECT count(*) FROM task").fetchone()[0] == 0)
+        found: int = self._database.execute("PRAGMA data_version").fetchone()[0]
+        return found
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with OrthancServer(tmp_path_factory.mktemp("fuzz") / "orthanc", relais=RELAIS) as server:
+        yield Service(server)
+        assert "a request failed" not in server.log_text
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_no_request_breaks_anything(service: Service, mode: GenerationMode) -> None:
+    schema = schemathesis.openapi.from_dict(service.document)
+    for result in schema.get_all_operations():
+        operation = result.ok()  # type: ignore[union-attr]  # an invalid document fails here, as it should
+        if mode is GenerationMode.POSITIVE or _can_be_wrong(operation):
+            _ask(service, operation.as_strategy(mode))
+
+
+def _ask(service: Service, cases: Any) -> None:
+    @hypothesis.settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(case=cases)
+    def ask(case: Case[Any]) -> None:
+        case.headers.clear()  # Orthanc itself stumbles over broken ones: 400, and 500 where they are not UTF-8
+        before = service.version
+        answer = case.call(base_url=service.url, timeout=20)
+        known = {int(status) for status in case.operation.definition.raw["responses"]} | {405}
+        assert answer.status_code in known, (answer.status_code, answer.text, case.as_curl_command())
+        assert answer.status_code < 500 or case.path == "/relais/v1/health"
+        if answer.status_code >= 400:
+            assert service.version == before, f"a refused request changed something: {case.as_curl_command()}"
+
+    ask()
+
+
+def _can_be_wrong(operation: Any) -> bool:
+    return bool(operation.body or operation.query or operation.path_parameters)
