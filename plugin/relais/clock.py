@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from sqlalchemy.exc import DBAPIError
+
 
 class Clock(Protocol):
     """Wall-clock and monotonic time."""
@@ -48,7 +50,7 @@ class SharedClock:
         if elapsed > self.EVERY:
             try:
                 moment, steady = self._anchor = (self._read(), time.monotonic())
-            except OSError:
+            except DBAPIError:  # the database is away: our own clock carries on
                 steady, moment = steady + elapsed, moment + timedelta(seconds=elapsed)
                 self._anchor = (moment, steady)
             elapsed = time.monotonic() - steady

@@ -123,8 +123,8 @@ class Worker:
     def _loop(self) -> None:
         while not self.stopping.is_set():
             self._wake.clear()
-            looked_at = self._clock.now()
             try:
+                looked_at = self._clock.now()
                 started = self.turn()
                 wait = 0.0 if started and self._has_free_place() else self._pause(looked_at)
                 self._beat()

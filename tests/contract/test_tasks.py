@@ -129,7 +129,7 @@ def test_a_new_process_takes_over_what_its_node_left_and_nothing_else(
     schedule(database, tasks, clock, "mine")
     claim(tasks)
     schedule(database, tasks, clock, "theirs")
-    claim(Tasks(database, clock, owner="there/1"))
+    claim(Tasks(database, clock, owner="here2/1"))
     assert Tasks(database, clock, owner="here/2").reclaim(also_of="here") == 1
     assert {row.key: row.state for row in rows(database)} == {"mine": TaskState.Waiting, "theirs": TaskState.Running}
 

@@ -73,6 +73,7 @@ def problems(condition: object) -> tuple[Problem, ...]:
         ("StudyDate", "Equals", "2026-04-01", True),
         ("StudyDate", "AtLeast", "20260402", False),
         ("StudyDate", "Between", ["2026-04-01", "2026-04-30"], True),
+        ("StudyDate", "Between", ["2026-03-01", "2026-04-01"], True),  # both ends count
         ("StudyDate", "StartsWith", "2026", True),
         ("StudyTime", "Between", ["08:00", "09:00"], True),
         ("StudyTime", "LessThan", "08:15:30.5", True),

@@ -45,6 +45,11 @@ class PostgresqlServer:
         self.stop()
         self._folder.cleanup()
 
+    @property
+    def log_text(self) -> str:
+        """All that this cluster wrote to its log."""
+        return (self.folder / "postgresql.log").read_text(errors="replace")
+
     def database(self) -> str:
         """Create an empty database and return its SQLAlchemy URL."""
         name = f"relais_{os.getpid()}_{next(self._numbers)}"
