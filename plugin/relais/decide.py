@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from relais.clock import Clock
 from relais.configuration import Configuration
 from relais.database import Database, inserted_id
+from relais.database.listing import index, shown
 from relais.database.tables import decision as decision_table
 from relais.database.tables import delivery, instance, series, study
 from relais.domain.clinics import Resolution, resolve_clinic
@@ -29,7 +30,7 @@ from relais.journal import Journal, Subject
 from relais.ledger import Ledger
 from relais.orthanc import Orthanc
 from relais.protect import Protect
-from relais.receive import Feed, index, shown
+from relais.receive import Feed
 from relais.tasks import Claim, Tasks
 
 LONGEST_VALUE = 1024
@@ -160,7 +161,7 @@ class Studies:
                 return None
             # Quiet means that Orthanc stored nothing, not that nobody has looked.
             if self._feed.caught_up_at is None or self._feed.caught_up_at < row.quiet_until:
-                self._feed.ring()
+                self._feed.look()
                 self._tasks.retry(connection, claim, now + NOT_YET)
                 return None
             self._tasks.check(connection, claim)

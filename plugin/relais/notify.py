@@ -21,7 +21,7 @@ from standardwebhooks import Webhook
 from relais.clock import Clock
 from relais.configuration import Configuration, Subscriber
 from relais.database import Database, upsert
-from relais.database.tables import event, notification, notification_attempt
+from relais.database.tables import event, notification, notification_attempt, study
 from relais.database.tables import subscriber as subscriber_table
 from relais.domain.retry import notification_delay
 from relais.domain.states import NOTIFICATION, NotificationState, sources_of
@@ -181,7 +181,14 @@ class Notify:
         )
 
     def _post(self, subscriber: Subscriber, row: Row[Any]) -> Answer:
-        document = {"type": row.type, "timestamp": row.at.isoformat(), "data": row.data}
+        data = dict(row.data)
+        if subscriber.include_patient and row.study_id is not None:
+            data["Patient"] = {
+                "PatientName": row.patient_name,
+                "PatientID": row.patient_id,
+                "PatientBirthDate": row.patient_birth_date,
+            }
+        document = {"type": row.type, "timestamp": row.at.isoformat(), "data": data}
         body = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
         now = self._clock.now()
         signature = Webhook(subscriber.secret.resolve()).sign(row.event_id, now, body)
@@ -293,8 +300,18 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 def _read(connection: Connection, notification_id: int) -> Row[Any]:
     return connection.execute(
-        select(notification, event.c.type, event.c.at, event.c.data)
+        select(
+            notification,
+            event.c.type,
+            event.c.at,
+            event.c.data,
+            event.c.study_id,
+            study.c.patient_name,
+            study.c.patient_id,
+            study.c.patient_birth_date,
+        )
         .join(event, event.c.id == notification.c.event_id)
+        .outerjoin(study, study.c.id == event.c.study_id)
         .where(notification.c.id == notification_id)
     ).one()
 

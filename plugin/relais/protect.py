@@ -60,9 +60,17 @@ class Protect:
                     raise
 
     def look(self, connection: Connection, study_id: int) -> None:
-        """Something of this study was settled: see later whether its patient may go."""
-        if self._needed:
-            patient = connection.execute(select(study.c.orthanc_patient_id).where(study.c.id == study_id)).scalar_one()
+        """Something of this study was settled: see later whether its patient may go.
+
+        So may a patient whose last study a corrected PatientID gave to another.
+        """
+        if not self._needed:
+            return
+        its = select(study.c.orthanc_patient_id).where(study.c.id == study_id)
+        left = select(protection.c.orthanc_patient_id).where(
+            ~exists().where(study.c.orthanc_patient_id == protection.c.orthanc_patient_id)
+        )
+        for patient in connection.execute(its.union(left)).scalars().all():
             self._tasks.schedule(
                 connection,
                 kind="unprotect",

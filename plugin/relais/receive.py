@@ -14,14 +14,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from relais.clock import Clock
 from relais.configuration import Completeness
 from relais.database import Database, inserted_id, upsert
-from relais.database.tables import feed, instance, series, study, study_modality, study_word
+from relais.database.listing import index, shown
+from relais.database.tables import feed, instance, series, study, study_modality
 from relais.domain.states import StudyState
-from relais.domain.words import words
 from relais.errors import OrthancError
 from relais.journal import Journal, Subject
 from relais.orthanc import Orthanc
@@ -34,9 +34,10 @@ NAME = "orthanc"
 BATCH = 500
 POLL = 2.0
 """Seconds between looks when nothing rings: other nodes of the same Orthanc database store instances too."""
-REST = 0.15
-"""Seconds of rest after a batch while a flow lasts, so that batches stay large and Orthanc keeps its processor."""
-SEARCHED = ("PatientName", "PatientID", "AccessionNumber", "StudyDescription", "StudyInstanceUID", "StudyID")
+REST = 0.5
+"""Seconds of rest after a batch while a flow lasts, so that batches are few and Orthanc keeps its processor."""
+LULL = 0.05
+"""Seconds without a new instance that end a flow, and with it the rest."""
 
 
 class Feed:
@@ -63,6 +64,8 @@ class Feed:
         self._protect = protect
         self._received = received
         self._bell = threading.Event()
+        self._asked = threading.Event()
+        self._rang_at = 0.0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self.caught_up_at: datetime | None = None
@@ -72,6 +75,12 @@ class Feed:
 
     def ring(self) -> None:
         """Something was stored. Called from Orthanc's own thread: returns at once."""
+        self._rang_at = self._clock.monotonic()
+        self._bell.set()
+
+    def look(self) -> None:
+        """Somebody waits for the feed to catch up: look now, also in the middle of a rest."""
+        self._asked.set()
         self._bell.set()
 
     def start(self) -> None:
@@ -93,21 +102,29 @@ class Feed:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             self._bell.clear()
+            self._asked.clear()
             try:
                 batch = self.step()
-                wait = 0.0 if not batch.done else REST if batch.instances else POLL
+                wait = POLL if batch.done and not batch.instances else 0.0
+                if batch.done and batch.instances:
+                    self._rest()
             except Exception:
                 log.exception("the change feed could not be read; trying again")
                 wait = POLL
-            if wait == REST:
-                self._stopping.wait(REST)
-            elif wait:
+            if wait:
                 self._bell.wait(wait)
+
+    def _rest(self) -> None:
+        """Let a flow that lasts go on for a while, unless somebody waits for what it brought."""
+        ends_at = self._clock.monotonic() + REST
+        while self._clock.monotonic() < min(ends_at, self._rang_at + LULL) and not self._stopping.is_set():
+            if self._asked.wait(LULL):
+                return
 
     def step(self) -> Batch:
         """Read one batch and store what it says."""
         looked_at = self._clock.now()
-        batch = self._read(self._cursor())
+        batch = self._read()
         if batch.last != batch.since:
             patients = {each["ParentPatient"] for each in batch.studies.values()}
             self._protect(patients)
@@ -120,14 +137,13 @@ class Feed:
             self.caught_up_at = looked_at
         return batch
 
-    def _cursor(self) -> int:
+    def _read(self) -> Batch:
         with self._database.read() as connection:
-            return connection.execute(select(feed.c.cursor).where(feed.c.name == NAME)).scalar() or 0
-
-    def _read(self, cursor: int) -> Batch:
-        batch = read_batch(self._orthanc, cursor, BATCH)
-        if batch.last < cursor:  # another Orthanc database: its log begins again
-            log.warning("Orthanc's change log ends before the cursor %d: reading it from its start", cursor)
+            row = connection.execute(select(feed).where(feed.c.name == NAME)).one_or_none()
+        cursor, anchor = (row.cursor, row.anchor) if row is not None else (0, "")
+        batch = read_batch(self._orthanc, cursor, anchor, BATCH)
+        if batch.last < cursor:
+            log.warning("Orthanc's change log is not the one that was read up to %d: reading it from its start", cursor)
         return replace(batch, contents=self._contents(batch.instances))
 
     def _contents(self, instances: Sequence[Stored]) -> dict[str, str]:
@@ -165,10 +181,12 @@ class Feed:
 
     def _advance(self, connection: Connection, batch: Batch, now: datetime) -> bool:
         if batch.since == 0:
-            first = upsert(connection, feed).values(name=NAME, cursor=0, seen_at=now)
+            first = upsert(connection, feed).values(name=NAME, cursor=0, anchor="", seen_at=now)
             connection.execute(first.on_conflict_do_nothing())
         moved = connection.execute(
-            update(feed).where(feed.c.name == NAME, feed.c.cursor == batch.since).values(cursor=batch.last, seen_at=now)
+            update(feed)
+            .where(feed.c.name == NAME, feed.c.cursor == batch.since)
+            .values(cursor=batch.last, anchor=batch.anchor, seen_at=now)
         )
         return moved.rowcount == 1
 
@@ -291,26 +309,6 @@ class Feed:
                 )
                 ids[orthanc_id] = inserted_id(result)
         return ids
-
-
-def shown(tags: dict[str, str]) -> dict[str, str]:
-    """The columns of a study that lists show."""
-    return {
-        "patient_name": tags.get("PatientName", ""),
-        "patient_id": tags.get("PatientID", ""),
-        "patient_birth_date": tags.get("PatientBirthDate", ""),
-        "accession_number": tags.get("AccessionNumber", ""),
-        "study_date": tags.get("StudyDate", ""),
-        "study_description": tags.get("StudyDescription", ""),
-    }
-
-
-def index(connection: Connection, study_id: int, tags: dict[str, str]) -> None:
-    """Make the study be found by the words of these tags, and by no others."""
-    connection.execute(delete(study_word).where(study_word.c.study_id == study_id))
-    found = words(tags.get(keyword, "") for keyword in SEARCHED)
-    if found:
-        connection.execute(insert(study_word), [{"word": word, "study_id": study_id} for word in sorted(found)])
 
 
 def _store_instances(

@@ -7,12 +7,12 @@ is fenced by the owner and the claim's number: an owner that was paused, killed 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
 
 from relais.clock import Clock
 from relais.database import Database, upsert
@@ -42,6 +42,15 @@ class Claim:
     owner: str
     number: int
     run_at: datetime
+
+
+# Asked for once more while it ran, and then it did not end: the run to come is that once more, and not a second one.
+_INTERRUPTED: dict[str, Any] = {
+    "run_at": func.coalesce(task.c.again_at, task.c.run_at),
+    "again_at": None,
+    "owner": None,
+    "lease_until": None,
+}
 
 
 class Tasks:
@@ -97,69 +106,51 @@ class Tasks:
             )
         )
 
-    def due(self, lanes: Mapping[str, int]) -> dict[str, int]:
-        """Of these lanes and their free places, those that have a task due and are open."""
+    def due(self, limits: Mapping[str, int], busy: Mapping[str, int] | None = None) -> list[int]:
+        """The tasks due in each open lane, as many as it has places: its limit less those that are `busy`.
+
+        The most urgent come first, and then the oldest. A lane whose last attempt failed has one place until something
+        succeeds.
+        """
         now = self._clock.now()
+        found: list[int] = []
         with self._database.read() as connection:
-            closed = {
-                row.name: row
-                for row in connection.execute(
-                    select(lane).where(or_(lane.c.paused_at.is_not(None), lane.c.failures > 0))
-                )
-            }
-            found: dict[str, int] = {}
-            for name, free in lanes.items():
-                gate = closed.get(name)
+            gates = {row.name: row for row in connection.execute(_GATES)}
+            for name, limit in limits.items():
+                gate = gates.get(name)
                 if gate is not None and (gate.paused_at is not None or (gate.probe_at or now) > now):
                     continue
-                if connection.execute(_waiting(name, now).limit(1)).first() is not None:
-                    found[name] = free
-            return found
+                places = min(limit, 1) if gate is not None and gate.failures else limit
+                free = places - (busy or {}).get(name, 0)
+                if free > 0:
+                    found.extend(connection.execute(_DUE, {"name": name, "now": now, "free": free}).scalars())
+        return found
 
-    def suspects(self) -> frozenset[str]:
-        """The lanes whose last attempt failed: they get one place, until something succeeds."""
-        with self._database.read() as connection:
-            return frozenset(connection.execute(select(lane.c.name).where(lane.c.failures > 0)).scalars())
-
-    def claim(self, lanes: Mapping[str, int]) -> list[Claim]:
-        """Lease at most so many due tasks of each lane, the most urgent and then the oldest first."""
+    def claim(self, due: Sequence[int]) -> list[Claim]:
+        """Lease those of these tasks that nobody else took meanwhile, the most urgent and then the oldest first."""
         now = self._clock.now()
-        claims: list[Claim] = []
+        values = {"ids": due, "now": now, "claimer": self.owner, "until": now + LEASE}
         with self._database.write() as connection:
-            for name, free in lanes.items():
-                statement = _waiting(name, now).limit(free).with_for_update(skip_locked=True)
-                claims.extend(
-                    Claim(
-                        id=row.id,
-                        kind=row.kind,
-                        lane=row.lane,
-                        key=row.key,
-                        payload=row.payload,
-                        attempts=row.attempts,
-                        owner=self.owner,
-                        number=row.claims + 1,
-                        run_at=row.run_at,
-                    )
-                    for row in connection.execute(statement)
-                )
-            if claims:
-                connection.execute(
-                    update(task)
-                    .where(task.c.id.in_([claim.id for claim in claims]))
-                    .values(
-                        state=TaskState.Running,
-                        owner=self.owner,
-                        lease_until=now + LEASE,
-                        claims=task.c.claims + 1,
-                    )
-                )
-        return claims
+            rows = connection.execute(_CLAIM, values).all()
+        return [
+            Claim(
+                id=row.id,
+                kind=row.kind,
+                lane=row.lane,
+                key=row.key,
+                payload=row.payload,
+                attempts=row.attempts,
+                owner=self.owner,
+                number=row.claims,
+                run_at=row.run_at,
+            )
+            for row in sorted(rows, key=lambda row: (row.priority, row.run_at))
+        ]
 
     def next_at(self, after: datetime) -> datetime | None:
         """When the next waiting task is due of those that were not due at `after`."""
-        statement = select(func.min(task.c.run_at)).where(task.c.state == TaskState.Waiting, task.c.run_at > after)
         with self._database.read() as connection:
-            moment: datetime | None = connection.execute(statement).scalar()
+            moment: datetime | None = connection.execute(_NEXT, {"after": after}).scalar()
             return moment
 
     def heartbeat(self, claims: list[Claim]) -> None:
@@ -173,28 +164,15 @@ class Tasks:
 
     def check(self, connection: Connection, claim: Claim) -> None:
         """Hold on to the claim within this transaction; raises StaleClaimError when it is lost."""
-        statement = update(task).where(_mine(claim)).values(lease_until=self._clock.now() + LEASE)
-        if connection.execute(statement).rowcount == 0:
+        if connection.execute(_CHECK, _fence(claim) | {"until": self._clock.now() + LEASE}).rowcount == 0:
             raise StaleClaimError(claim.key)
 
     def finish(self, connection: Connection, claim: Claim) -> None:
         """The task is done; if it was asked for again while it ran, it waits for that."""
-        done = connection.execute(delete(task).where(_mine(claim), task.c.again_at.is_(None)))
+        done = connection.execute(_FINISH, _fence(claim))
         if done.rowcount:
             return
-        again = connection.execute(
-            update(task)
-            .where(_mine(claim))
-            .values(
-                state=TaskState.Waiting,
-                run_at=task.c.again_at,
-                again_at=None,
-                owner=None,
-                lease_until=None,
-                attempts=0,
-                crashes=0,
-            )
-        )
+        again = connection.execute(_RUN_AGAIN, _fence(claim))
         if again.rowcount == 0:
             raise StaleClaimError(claim.key)
 
@@ -206,7 +184,7 @@ class Tasks:
         )
         statement = (
             update(task)
-            .where(_mine(claim))
+            .where(_MINE)
             .values(
                 state=TaskState.Waiting,
                 run_at=wanted,
@@ -218,14 +196,14 @@ class Tasks:
                 error=error,
             )
         )
-        if connection.execute(statement).rowcount == 0:
+        if connection.execute(statement, _fence(claim)).rowcount == 0:
             raise StaleClaimError(claim.key)
 
     def bury(self, connection: Connection, claim: Claim, error: str) -> None:
         """Give the task up: it stays as a dead letter until a person restarts it."""
         statement = (
             update(task)
-            .where(_mine(claim))
+            .where(_MINE)
             .values(
                 state=TaskState.Dead,
                 again_at=None,
@@ -235,7 +213,7 @@ class Tasks:
                 error=error,
             )
         )
-        if connection.execute(statement).rowcount == 0:
+        if connection.execute(statement, _fence(claim)).rowcount == 0:
             raise StaleClaimError(claim.key)
 
     def restart(self, connection: Connection, task_id: int) -> bool:
@@ -274,17 +252,15 @@ class Tasks:
                     state=case((poisonous, TaskState.Dead.value), else_=TaskState.Waiting.value),
                     error=case((poisonous, f"the process ended {CRASHES} times during this task"), else_=task.c.error),
                     crashes=task.c.crashes + 1,
-                    owner=None,
-                    lease_until=None,
+                    **_INTERRUPTED,
                 )
             ).rowcount
 
     def release(self, claim: Claim) -> None:
         """Give a claim back untouched, for the next start or another node; a lost one is nobody's business."""
         with self._database.write() as connection:
-            connection.execute(
-                update(task).where(_mine(claim)).values(state=TaskState.Waiting, owner=None, lease_until=None)
-            )
+            statement = update(task).where(_MINE).values(state=TaskState.Waiting, **_INTERRUPTED)
+            connection.execute(statement, _fence(claim))
 
     def shift(self, jump: timedelta) -> None:
         """The clock jumped: whatever waits moves with it, so that every wait stays as long as it was."""
@@ -310,18 +286,57 @@ class Tasks:
                         )
 
 
-def _waiting(name: str, now: datetime) -> Any:
-    return (
-        select(task)
-        .where(task.c.lane == name, task.c.state == TaskState.Waiting, task.c.run_at <= now)
-        .order_by(task.c.priority, task.c.run_at)
-    )
+def _fence(claim: Claim) -> dict[str, Any]:
+    """The parameters of `_MINE`."""
+    return {"claim_id": claim.id, "claim_owner": claim.owner, "claim_number": claim.number}
 
 
-def _mine(claim: Claim) -> ColumnElement[bool]:
-    return and_(
-        task.c.id == claim.id,
-        task.c.state == TaskState.Running,
-        task.c.owner == claim.owner,
-        task.c.claims == claim.number,
+# What the loop asks again and again is built once: building a statement costs more than running it.
+_MINE = and_(
+    task.c.id == bindparam("claim_id"),
+    task.c.state == TaskState.Running,
+    task.c.owner == bindparam("claim_owner"),
+    task.c.claims == bindparam("claim_number"),
+)
+_CHECK = update(task).where(_MINE).values(lease_until=bindparam("until"))
+_FINISH = delete(task).where(_MINE, task.c.again_at.is_(None))
+_RUN_AGAIN = (
+    update(task)
+    .where(_MINE)
+    .values(
+        state=TaskState.Waiting,
+        run_at=task.c.again_at,
+        again_at=None,
+        owner=None,
+        lease_until=None,
+        attempts=0,
+        crashes=0,
     )
+)
+_GATES = select(lane).where(or_(lane.c.paused_at.is_not(None), lane.c.failures > 0))
+_DUE = (
+    select(task.c.id)
+    .where(task.c.lane == bindparam("name"), task.c.state == TaskState.Waiting, task.c.run_at <= bindparam("now"))
+    .order_by(task.c.priority, task.c.run_at)
+    .limit(bindparam("free"))
+)
+_wanted = task.alias("wanted")
+_CLAIM = (
+    update(task)
+    .where(
+        task.c.id.in_(
+            select(_wanted.c.id)
+            .where(
+                _wanted.c.id.in_(bindparam("ids", expanding=True)),
+                _wanted.c.state == TaskState.Waiting,
+                _wanted.c.run_at <= bindparam("now"),
+            )
+            .with_for_update(skip_locked=True)  # waiting for another's lock could end in a circle
+        )
+    )
+    .values(
+        state=TaskState.Running, owner=bindparam("claimer"), lease_until=bindparam("until"), claims=task.c.claims + 1
+    )
+    .returning(task)
+)
+_NEXT = select(func.min(task.c.run_at)).where(task.c.state == TaskState.Waiting, task.c.run_at > bindparam("after"))

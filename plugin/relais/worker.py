@@ -103,15 +103,7 @@ class Worker:
     def turn(self) -> int:
         """One turn of the loop: claim what is due and start it; says how many."""
         self._follow_clock()
-        self._tasks.reclaim()
-        suspects = self._tasks.suspects()
-        busy = Counter(claim.lane for claim in self.running())
-        free = {
-            name: places
-            for name, limit in self._lanes.items()
-            if (places := (min(limit, 1) if name in suspects else limit) - busy[name]) > 0
-        }
-        due = self._tasks.due(free)
+        due = self._tasks.due(self._lanes, Counter(claim.lane for claim in self.running()))
         claims = self._tasks.claim(due) if due else []
         for claim in claims:
             thread = threading.Thread(target=self._run, args=(claim,), name=f"relais-{claim.kind}", daemon=True)
@@ -145,9 +137,11 @@ class Worker:
         return min(POLL, max(0.001, (moment - self._clock.now()).total_seconds()))
 
     def _beat(self) -> None:
+        """Keep our own leases, and free the tasks of those who could not keep theirs."""
         now = self._clock.monotonic()
-        if now - self._beaten > LEASE.total_seconds() / 3:
+        if now - self._beaten > LEASE.total_seconds() / 6:
             self._beaten = now
+            self._tasks.reclaim()
             running = self.running()
             if running:
                 self._tasks.heartbeat(running)

@@ -16,7 +16,7 @@ NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 def put(database: Database, cursor: int, moment: datetime = NOON) -> None:
     with database.write() as connection:
-        connection.execute(insert(feed).values(name="orthanc", cursor=cursor, seen_at=moment))
+        connection.execute(insert(feed).values(name="orthanc", cursor=cursor, anchor="", seen_at=moment))
 
 
 def test_an_upgrade_gives_the_tables_and_a_second_one_does_nothing(database_url: str) -> None:
@@ -65,7 +65,7 @@ def test_a_time_comes_back_as_the_same_moment_in_utc(database: Database) -> None
 
 def test_an_exception_rolls_everything_back(database: Database) -> None:
     with pytest.raises(ZeroDivisionError), database.write() as connection:
-        connection.execute(insert(feed).values(name="orthanc", cursor=1, seen_at=NOON))
+        connection.execute(insert(feed).values(name="orthanc", cursor=1, anchor="", seen_at=NOON))
         _ = 1 / 0
     with database.read() as connection:
         assert connection.execute(select(feed)).all() == []

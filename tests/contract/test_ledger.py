@@ -158,7 +158,7 @@ def test_a_lane_goes_quiet_down_and_up(database: Database, lanes: Lanes, clock: 
     with database.write() as connection:
         later = clock.now() + timedelta(hours=1)
         tasks.schedule(connection, kind="deliver", lane=LANE, key="a", run_at=clock.now(), payload={})
-    (claim,) = tasks.claim({LANE: 1})
+    (claim,) = tasks.claim(tasks.due({LANE: 1}))
     with database.write() as connection:
         tasks.retry(connection, claim, later, "refused")
     for number in range(1, DOWN_AFTER + 1):
@@ -167,11 +167,10 @@ def test_a_lane_goes_quiet_down_and_up(database: Database, lanes: Lanes, clock: 
         bound = BACKOFF.bound(number)
         assert bound / 2 <= probe_at - clock.now() <= bound
     assert lanes.is_suspect(LANE)
-    assert tasks.suspects() == {LANE}
     with database.write() as connection:
         lanes.succeeded(connection, LANE)
     assert not lanes.is_suspect(LANE)
-    assert tasks.due({LANE: 1}) == {LANE: 1}  # what waited an hour is due now
+    assert len(tasks.due({LANE: 1})) == 1  # what waited an hour is due now
     assert actions(database) == ["destination.down", "destination.up"]
     with database.read() as connection:
         assert list(connection.execute(select(event.c.type)).scalars()) == ["destination.down", "destination.up"]
@@ -181,11 +180,11 @@ def test_pause_and_resume(database: Database, lanes: Lanes, clock: FakeClock, ta
     with database.write() as connection:
         tasks.schedule(connection, kind="deliver", lane=LANE, key="a", run_at=clock.now(), payload={})
     lanes.pause(LANE, actor="alice", reason="maintenance")
-    assert tasks.due({LANE: 1}) == {}
+    assert tasks.due({LANE: 1}) == []
     with pytest.raises(StateError):
         lanes.pause(LANE, actor="alice", reason="twice")
     lanes.resume(LANE, actor="alice", reason="done")
-    assert tasks.due({LANE: 1}) == {LANE: 1}
+    assert len(tasks.due({LANE: 1})) == 1
     with pytest.raises(StateError):
         lanes.resume(LANE, actor="alice", reason="twice")
     with pytest.raises(UnknownError):
@@ -201,4 +200,4 @@ def test_a_retry_by_a_person_probes_a_quiet_lane_now(
         lanes.failed(connection, LANE, {"Text": "refused"}, BACKOFF)
         connection.execute(update(lane_table).values(probe_at=clock.now() + timedelta(hours=1)))
     ledger.retry(delivery_id, actor="alice", reason="it is back")
-    assert tasks.due({LANE: 1}) == {LANE: 1}
+    assert len(tasks.due({LANE: 1})) == 1

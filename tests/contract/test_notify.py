@@ -30,15 +30,13 @@ LANE = "subscriber:crm"
 class Post:
     """What stands between a study's event and its subscriber."""
 
-    def __init__(self, database: Database, receiver: Receiver, folder: Path, *events: str) -> None:
+    def __init__(self, database: Database, receiver: Receiver, folder: Path, **options: Any) -> None:
         self.database = database
         self.receiver = receiver
         # Signatures are checked against the real time, so the clock starts there.
         self.clock = FakeClock(SystemClock().now())
         self.tasks = Tasks(database, self.clock, owner="here/1")
-        subscriber: dict[str, Any] = {"Url": receiver.url, "Secret": SECRET, "TimeoutSeconds": 1}
-        if events:
-            subscriber["Events"] = list(events)
+        subscriber: dict[str, Any] = {"Url": receiver.url, "Secret": SECRET, "TimeoutSeconds": 1, **options}
         configuration: Configuration = load({"Subscribers": {"crm": subscriber}}, directory=folder)
         self.journal = Journal(
             audit=Audit(self.clock, "here"),
@@ -61,7 +59,7 @@ class Post:
 
     def run(self) -> int:
         """One attempt of everything that is due; says how many that were."""
-        claims = self.tasks.claim({LANE: 10})
+        claims = self.tasks.claim(self.tasks.due({LANE: 10}))
         for claim in claims:
             self.notify(claim)
         return len(claims)
@@ -91,8 +89,20 @@ def test_an_event_is_told_once_and_signed(post: Post) -> None:
     assert post.count(task) == 0
 
 
+@pytest.mark.parametrize("include", [True, False])
+def test_patient_data_goes_only_to_whom_it_was_promised(
+    database: Database, receiver: Receiver, tmp_path: Path, include: bool
+) -> None:
+    post = Post(database, receiver, tmp_path, IncludePatient=include)
+    post.record()
+    post.run()
+    told = post.receiver.requests[0].json["data"]
+    assert ("Patient" in told) is include
+    assert ("Gagné^Zoé" in post.receiver.requests[0].body.decode()) is include
+
+
 def test_only_wanted_events_are_told(database: Database, receiver: Receiver, tmp_path: Path) -> None:
-    post = Post(database, receiver, tmp_path, "delivery.*")
+    post = Post(database, receiver, tmp_path, Events=["delivery.*"])
     post.record("study.routed")
     assert post.run() == 0
     post.record("delivery.failed")

@@ -144,7 +144,7 @@ def test_two_nodes_store_a_batch_once(
     other = make_feed(database, orthanc, clock)
     made = make_study(instances=2)
     send(made, server.dicom_port)
-    batches = [reader._read(reader._cursor()), other._read(other._cursor())]
+    batches = [reader._read(), other._read()]
     for each in batches:
         with database.write() as connection:
             reader._store(connection, each)
@@ -185,6 +185,19 @@ def test_another_orthanc_database_is_read_from_its_start(
     with database.write() as connection:
         connection.execute(feed.update().values(cursor=10**9))
     read_all(reader)
+    assert sequences(database, made) == [1]
+
+
+def test_a_log_that_a_power_cut_shortened_and_that_grew_again_is_read_from_its_start(
+    server: OrthancServer, reader: Feed, database: Database, clock: FakeClock, orthanc: Orthanc
+) -> None:
+    made = make_study(instances=1)
+    send(made, server.dicom_port)
+    # Before the cut the feed had read as many changes as there are now, but others.
+    last = server.rest.get("/changes?last")["Last"]
+    with database.write() as connection:
+        connection.execute(feed.update().values(cursor=last, anchor="another resource"))
+    read_all(make_feed(database, orthanc, clock))
     assert sequences(database, made) == [1]
 
 

@@ -24,7 +24,7 @@ def schedule(database: Database, tasks: Tasks, clock: FakeClock, key: str = "a",
 
 
 def claim(tasks: Tasks, places: int = 10) -> list[Claim]:
-    return tasks.claim({"lane": places})
+    return tasks.claim(tasks.due({"lane": places}))
 
 
 def rows(database: Database) -> list[Any]:
@@ -47,7 +47,7 @@ def test_a_task_waits_for_its_time(database: Database, tasks: Tasks, clock: Fake
     assert claim(tasks) == []
     assert tasks.next_at(clock.now()) == clock.now() + SECOND
     clock.advance(SECOND)
-    assert tasks.due({"lane": 3, "other": 1}) == {"lane": 3}
+    assert len(tasks.due({"lane": 3, "other": 1})) == 1
     assert len(claim(tasks)) == 1
 
 
@@ -82,7 +82,7 @@ def test_places_bound_a_claim_and_lanes_do_not_mix(database: Database, tasks: Ta
         schedule(database, tasks, clock, f"a{number}")
     schedule(database, tasks, clock, "b", lane="other")
     assert len(claim(tasks, 2)) == 2
-    assert [each.key for each in tasks.claim({"other": 5})] == ["b"]
+    assert [each.key for each in tasks.claim(tasks.due({"other": 5}))] == ["b"]
 
 
 @pytest.mark.parametrize("verb", ["finish", "retry", "bury", "check"])
@@ -132,6 +132,24 @@ def test_a_new_process_takes_over_what_its_node_left_and_nothing_else(
     claim(Tasks(database, clock, owner="here2/1"))
     assert Tasks(database, clock, owner="here/2").reclaim(also_of="here") == 1
     assert {row.key: row.state for row in rows(database)} == {"mine": TaskState.Waiting, "theirs": TaskState.Running}
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_asked_for_while_it_ran_and_was_interrupted_it_runs_once(
+    database: Database, tasks: Tasks, clock: FakeClock, how: str
+) -> None:
+    schedule(database, tasks, clock)
+    (interrupted,) = claim(tasks)
+    schedule(database, tasks, clock)
+    successor = Tasks(database, clock, owner="here/2")
+    if how == "stopped":
+        tasks.release(interrupted)
+    else:
+        assert successor.reclaim(also_of="here") == 1
+    (again,) = claim(successor)
+    with database.write() as connection:
+        successor.finish(connection, again)
+    assert rows(database) == [], "it began after it was asked for: that is once more already"
 
 
 def test_a_task_that_keeps_ending_the_process_is_buried(database: Database, tasks: Tasks, clock: FakeClock) -> None:

@@ -23,7 +23,10 @@ KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECTION: dict[str, Any] = {
     "Database": "postgresql://relais:pass%40word@db/relais",
     "Language": "en",
-    "Users": {"alice@clinic.ca": {"Roles": ["Administrator"], "Clinics": ["*"]}, "bob": {"Roles": ["Viewer"]}},
+    "Users": {
+        "alice@clinic.ca": {"Roles": ["Administrator"], "Clinics": ["*"]},
+        "bob": {"Roles": ["Viewer"], "Clinics": ["outremont"]},
+    },
     "Clinics": {"outremont": {"Name": "Outremont", "TimeZone": "America/Toronto", "CalledAets": ["OUTREMONT"]}},
     "Sources": {"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "10.0.0.5", "Port": 104, "Retrieve": "C-GET"}},
     "Destinations": {
@@ -78,7 +81,7 @@ def test_a_section_becomes_what_the_steps_use() -> None:
     configuration = load_here(SECTION)
     assert configuration.database == "postgresql+psycopg://relais:pass%40word@db/relais"
     assert configuration.users["alice@clinic.ca"].roles == (Role.Administrator,)
-    assert configuration.users["bob"].clinics == ("*",)
+    assert configuration.users["bob"].clinics == ("outremont",)
     destination = configuration.destinations["vna-qc"]
     assert (destination.aet, destination.concurrency, destination.timeout) == ("VNA", 2, 30)
     assert (destination.batch_instances, destination.batch_megabytes, destination.local_aet) == (100, 64, None)

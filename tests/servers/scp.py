@@ -4,9 +4,10 @@ from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from pynetdicom import AE, StoragePresentationContexts, evt
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from tests.servers.ports import free_port
@@ -69,13 +70,14 @@ class StorageScp:
             self._next.extend(statuses)
 
     def _store(self, event: evt.Event) -> int:
-        association, request = event.assoc, event.request
+        title, peer = event.assoc.requestor.primitive, event.assoc.requestor.ae_title
+        request = cast("C_STORE", event.request)
         with self._lock:
             status = self._next.popleft() if self._next else self.answer
             self._receptions.append(
                 Reception(
-                    calling_aet=str(association.requestor.ae_title).strip(),
-                    called_aet=str(association.requestor.primitive.called_ae_title).strip(),
+                    calling_aet=str(peer).strip(),
+                    called_aet="" if title is None else str(title.called_ae_title).strip(),
                     sop_instance_uid=str(request.AffectedSOPInstanceUID),
                     status=status,
                 )

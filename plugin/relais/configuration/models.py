@@ -70,9 +70,8 @@ class User(Document):
     roles: Annotated[tuple[Annotated[Role, OneOf(Role)], ...], NotEmpty] = Field(
         description="What the person may do.", examples=[["Operator"]]
     )
-    clinics: tuple[ClinicOrAll, ...] = Field(
-        default=("*",),
-        description="The clinics whose studies the person sees; * is all.",
+    clinics: Annotated[tuple[ClinicOrAll, ...], NotEmpty] = Field(
+        description="The clinics whose studies the person sees; * is all, studies without a clinic included.",
         examples=[["outremont"]],
     )
     language: Annotated[Language, OneOf(Language)] | None = Field(
@@ -282,7 +281,7 @@ class Section(Document):
     users: Mapping[Text, User] = Field(
         default={},
         description="Who may do what; nobody else has access.",
-        examples=[{"alice": {"Roles": ["Administrator"]}}],
+        examples=[{"alice": {"Roles": ["Administrator"], "Clinics": ["*"]}}],
     )
     clinics: Mapping[Name, Clinic] = Field(
         default={},

@@ -60,6 +60,7 @@ feed = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("cursor", BigInteger, nullable=False),
+    Column("anchor", Text, nullable=False),  # the resource of the change at the cursor, to know the log again
     Column("seen_at", Instant, nullable=False),
 )
 

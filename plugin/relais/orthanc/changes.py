@@ -27,6 +27,7 @@ class Batch:
 
     since: int
     last: int
+    anchor: str  # the resource of the last change
     done: bool
     instances: Sequence[Stored] = ()
     series: dict[str, dict[str, Any]] = field(default_factory=dict)  # by Orthanc id
@@ -34,24 +35,29 @@ class Batch:
     contents: dict[str, str] = field(default_factory=dict)  # MD5 by Orthanc id, of those stored again
 
 
-def read_batch(orthanc: Orthanc, since: int, limit: int) -> Batch:
+def read_batch(orthanc: Orthanc, since: int, anchor: str, limit: int) -> Batch:
     """The instances that the next `limit` changes after `since` stored, with their series and studies.
 
-    What was deleted meanwhile is left out. A log that ends before `since` is another database's: the batch is empty
-    and its `last` is 0.
+    `anchor` is the resource of the change `since`, which is read once more. Where the log has another one there, its
+    end was lost in a power cut, it was cleared, or the database is a new one, and numbers were given again: the batch
+    is then empty and its `last` is 0, the log's start. What was deleted meanwhile is left out.
     """
-    answer = orthanc.get(f"/changes?since={since}&limit={limit}")
-    last = int(answer["Last"])
-    if last < since and not answer["Changes"]:
-        return Batch(since=since, last=0, done=False)
-    ids = list(dict.fromkeys(each["ID"] for each in answer["Changes"] if each["ChangeType"] == "NewInstance"))
+    answer = orthanc.get(f"/changes?since={max(since - 1, 0)}&limit={limit + 1}")
+    changes = answer["Changes"]
+    if since > 0:
+        if not changes or (changes[0]["Seq"], changes[0]["ID"]) != (since, anchor):
+            return Batch(since=since, last=0, anchor="", done=False)
+        changes = changes[1:]
+    if not changes:
+        return Batch(since=since, last=since, anchor=anchor, done=answer["Done"])
+    end = {"last": changes[-1]["Seq"], "anchor": changes[-1]["ID"], "done": answer["Done"]}
+    ids = list(dict.fromkeys(each["ID"] for each in changes if each["ChangeType"] == "NewInstance"))
     if not ids:
-        return Batch(since=since, last=max(last, since), done=answer["Done"])
+        return Batch(since=since, **end)
     by_id = {each["ID"]: _stored(each) for each in orthanc.bulk(ids)}
     return Batch(
         since=since,
-        last=last,
-        done=answer["Done"],
+        **end,
         instances=[by_id[each] for each in ids if each in by_id],
         series={each["ID"]: each for each in orthanc.bulk(ids, "Series")},
         studies={each["ID"]: each for each in orthanc.bulk(ids, "Study")},

@@ -14,6 +14,9 @@ from relais.texts import _
 from relais.web.answers import Check
 from relais.web.composition import Call
 
+VITAL = frozenset({"Database", "Orthanc", "Feed", "Worker"})
+"""Without one of these Relais does not work; what the other checks find is a matter for a person, not for a restart."""
+
 BEHIND = timedelta(minutes=1)
 """A feed that has not caught up for so long is behind."""
 

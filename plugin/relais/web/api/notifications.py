@@ -53,7 +53,7 @@ def one(call: Call, Id: int) -> NotificationDetail:  # noqa: N803
     Permission.ChangeNotifications,
     Done,
     body=Command,
-    statuses={409: "It is still being delivered."},
+    statuses={409: "The subscriber is disabled."},
 )
 def redeliver(call: Call, Id: int, body: Command) -> Done:  # noqa: N803
     """Tell the subscriber again, with the same webhook-id."""

@@ -45,6 +45,7 @@ def upgrade() -> None:
         "feed",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("anchor", sa.Text(), nullable=False),
         sa.Column("seen_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_feed")),
     )
