@@ -24,6 +24,7 @@ from relais.database import Database, upsert
 from relais.database.tables import configuration as configuration_table
 from relais.decide import Studies
 from relais.deliver import Deliver
+from relais.intake import Intake
 from relais.journal import Journal
 from relais.lanes import DESTINATION, SUBSCRIBER, Lanes
 from relais.ledger import Ledger
@@ -118,7 +119,9 @@ def compose(
     clock = clock or (SystemClock() if database.sqlite else SharedClock(database.now))
     orthanc = Orthanc(surroundings.url, authorization)
     node = surroundings.node
-    tasks = Tasks(database, clock, owner=f"{node}/{uuid.uuid4().hex[:8]}")
+    # A peer that answers nothing keeps one of Orthanc's job threads for a while: half of them stay for those that do.
+    suspects = max(1, surroundings.concurrent_jobs // 2)
+    tasks = Tasks(database, clock, owner=f"{node}/{uuid.uuid4().hex[:8]}", suspects=suspects)
     audit = Audit(clock, node)
     journal = Journal(audit=audit, clock=clock, tasks=tasks, subscribers=configuration.subscribers)
     limits = {
@@ -147,8 +150,7 @@ def compose(
         orthanc=orthanc,
         clock=clock,
         tasks=tasks,
-        journal=journal,
-        completeness=configuration.completeness,
+        intake=Intake(clock=clock, tasks=tasks, journal=journal, completeness=configuration.completeness),
         protect=protect.protect,
         received=worker.wake,
     )
@@ -175,7 +177,7 @@ def compose(
         stopping=worker.stopping,
     )
     notify = Notify(database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration)
-    handlers |= {"route": studies, "deliver": deliver, "notify": notify, "unprotect": protect}
+    handlers |= {"route": studies, "deliver": deliver, "notify": notify, "unprotect": protect, "receive": feed}
     return Relais(
         configuration=configuration,
         surroundings=surroundings,

@@ -57,7 +57,10 @@ class Ledger:
             if row.state in (DeliveryState.Held, DeliveryState.InProgress, DeliveryState.Completed):
                 raise StateError("delivery-state", state=row.state, wanted=DeliveryState.Scheduled)
             connection.execute(update(lane).where(lane.c.name == DESTINATION + row.destination).values(probe_at=None))
-            self._move(connection, row, DeliveryState.Scheduled, attempts=0, last_error=None, finished_at=None)
+            # What was given up, or canceled, is owed anew from now: it has all its time again.
+            since = row.owed_since if row.state in UNSENT and row.finished_at is None else self._clock.now()
+            fresh = {"attempts": 0, "last_error": None, "finished_at": None, "owed_since": since}
+            self._move(connection, row, DeliveryState.Scheduled, **fresh)
             self._schedule(connection, row.id, row.destination, row.priority)
             self._record(connection, "delivery.retried", row, subject, actor, reason)
 

@@ -12,21 +12,17 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from relais.clock import Clock
-from relais.configuration import Completeness
-from relais.database import Database, inserted_id, upsert
-from relais.database.listing import index, shown
-from relais.database.tables import feed, instance, series, study, study_modality
-from relais.domain.states import StudyState
+from relais.database import Database, upsert
+from relais.database.tables import feed, instance
 from relais.errors import OrthancError
-from relais.journal import Journal, Subject
+from relais.intake import Intake
 from relais.orthanc import Orthanc
-from relais.orthanc.changes import Batch, Stored, read_batch, text_of
-from relais.tasks import Tasks
+from relais.orthanc.changes import Batch, Stored, read_batch, read_study
+from relais.tasks import Claim, Tasks
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +46,7 @@ class Feed:
         orthanc: Orthanc,
         clock: Clock,
         tasks: Tasks,
-        journal: Journal,
-        completeness: Completeness,
+        intake: Intake,
         protect: Callable[[set[str]], None],
         received: Callable[[], None] = lambda: None,
     ) -> None:
@@ -59,8 +54,7 @@ class Feed:
         self._orthanc = orthanc
         self._clock = clock
         self._tasks = tasks
-        self._journal = journal
-        self._completeness = completeness
+        self._intake = intake
         self._protect = protect
         self._received = received
         self._bell = threading.Event()
@@ -161,23 +155,26 @@ class Feed:
         except OrthancError:  # deleted meanwhile, or StoreMD5ForAttachments is false: counts as other content
             return ""
 
+    def __call__(self, claim: Claim) -> None:
+        """The task of a study that the database refused: try it again, whole."""
+        batch = read_study(self._orthanc, claim.payload["OrthancStudy"])
+        batch = replace(batch, contents=self._contents(batch.instances))
+        with self._database.write() as connection:
+            self._intake.store(connection, batch)
+            self._tasks.finish(connection, claim)
+        self._received()
+
     def _store(self, connection: Connection, batch: Batch) -> None:
-        now = self._clock.now()
-        if not self._advance(connection, batch, now):
-            return  # another node stored this batch
-        by_study: dict[str, list[Stored]] = {}
-        for each in batch.instances:
-            parent = batch.series.get(each.series_id)
-            if parent is not None and parent["ParentStudy"] in batch.studies:
-                by_study.setdefault(parent["ParentStudy"], []).append(each)
-        # All of them before anything else is locked: whoever records an event of one of these studies holds its row
-        # and waits for the audit chain, which this transaction keeps from its first event to its end.
-        uids = [text_of(batch.studies[each]["MainDicomTags"].get("StudyInstanceUID")) for each in by_study]
-        connection.execute(
-            select(study.c.id).where(study.c.study_instance_uid.in_(uids)).order_by(study.c.id).with_for_update()
-        ).all()
-        for orthanc_id, instances in by_study.items():
-            self._store_study(connection, batch, batch.studies[orthanc_id], instances, now)
+        if self._advance(connection, batch, self._clock.now()):  # else another node stored this batch
+            for orthanc_study in self._intake.store(connection, batch, apart=True):
+                self._tasks.schedule(
+                    connection,
+                    kind="receive",
+                    lane="studies",
+                    key=f"receive:{orthanc_study}",
+                    run_at=self._clock.now(),
+                    payload={"OrthancStudy": orthanc_study},
+                )
 
     def _advance(self, connection: Connection, batch: Batch, now: datetime) -> bool:
         if batch.since == 0:
@@ -189,207 +186,3 @@ class Feed:
             .values(cursor=batch.last, anchor=batch.anchor, seen_at=now)
         )
         return moved.rowcount == 1
-
-    def _store_study(
-        self,
-        connection: Connection,
-        batch: Batch,
-        resource: dict[str, Any],
-        instances: Sequence[Stored],
-        now: datetime,
-    ) -> None:
-        uid = text_of(resource["MainDicomTags"].get("StudyInstanceUID"))
-        row = connection.execute(select(study).where(study.c.study_instance_uid == uid).with_for_update()).one_or_none()
-        if row is None:
-            study_id = self._insert_study(connection, uid, resource, instances[0], now)
-            state, sequence = None, 0
-        else:
-            study_id, state, sequence = row.id, row.state, row.sequence
-        series_ids = self._store_series(connection, study_id, [batch.series[each.series_id] for each in instances])
-        fresh, changed, sequence = _store_instances(
-            connection, study_id, series_ids, instances, batch.contents, sequence
-        )
-        if not fresh and not changed:
-            return
-        _count_series(connection, study_id)
-        modalities = _store_modalities(connection, study_id)
-        quiet_until = now + self._completeness.quiet(modalities)
-        connection.execute(
-            update(study)
-            .where(study.c.id == study_id)
-            .values(
-                state=StudyState.Receiving,
-                orthanc_id=resource["ID"],
-                orthanc_patient_id=resource["ParentPatient"],
-                instances=study.c.instances + fresh,
-                sequence=sequence,
-                changed_at=now,
-                quiet_until=quiet_until,
-                completed_at=None,
-                modalities="\\".join(sorted(modalities)),
-            )
-        )
-        subject = Subject(id=study_id, study_instance_uid=uid)
-        if state is None:
-            self._journal.record(connection, "study.received", subject=subject, Instances=fresh)
-        elif state != StudyState.Receiving:
-            self._journal.record(connection, "study.reopened", subject=subject, Added=fresh, Changed=changed)
-        self._tasks.schedule(
-            connection,
-            kind="route",
-            lane="studies",
-            key=f"route:{study_id}",
-            run_at=quiet_until,
-            payload={"Study": study_id},
-        )
-
-    def _insert_study(
-        self, connection: Connection, uid: str, resource: dict[str, Any], first: Stored, now: datetime
-    ) -> int:
-        tags = {
-            key: text_of(value)
-            for key, value in {**resource["PatientMainDicomTags"], **resource["MainDicomTags"]}.items()
-        }
-        result = connection.execute(
-            insert(study).values(
-                study_instance_uid=uid,
-                orthanc_id=resource["ID"],
-                orthanc_patient_id=resource["ParentPatient"],
-                state=StudyState.Receiving,
-                instances=0,
-                sequence=0,
-                received_at=now,
-                changed_at=now,
-                origin={
-                    "CallingAet": text_of(first.metadata.get("RemoteAET")),
-                    "CalledAet": text_of(first.metadata.get("CalledAET")),
-                    "RemoteIp": text_of(first.metadata.get("RemoteIP")),
-                    "Kind": text_of(first.metadata.get("Origin")),
-                },
-                match_state="Pending",
-                modalities="",
-                **shown(tags),
-            )
-        )
-        study_id: int = inserted_id(result)
-        index(connection, study_id, tags)
-        return study_id
-
-    def _store_series(
-        self, connection: Connection, study_id: int, resources: Sequence[dict[str, Any]]
-    ) -> dict[str, int]:
-        """The series' rows, made where new; answers their ids by Orthanc id.
-
-        A series is known by its UID: a corrected PatientID gives it another Orthanc id.
-        """
-        wanted = {each["ID"]: each for each in resources}
-        known = {
-            row.series_instance_uid: row
-            for row in connection.execute(select(series).where(series.c.study_id == study_id))
-        }
-        ids: dict[str, int] = {}
-        for orthanc_id, each in wanted.items():
-            tags = each["MainDicomTags"]
-            before = known.get(text_of(tags.get("SeriesInstanceUID")))
-            if before is not None:
-                ids[orthanc_id] = before.id
-                if before.orthanc_id != orthanc_id:
-                    connection.execute(update(series).where(series.c.id == before.id).values(orthanc_id=orthanc_id))
-            else:
-                result = connection.execute(
-                    insert(series).values(
-                        study_id=study_id,
-                        series_instance_uid=text_of(tags.get("SeriesInstanceUID")),
-                        orthanc_id=orthanc_id,
-                        modality=text_of(tags.get("Modality")),
-                        number=text_of(tags.get("SeriesNumber")),
-                        description=text_of(tags.get("SeriesDescription")),
-                        instances=0,
-                    )
-                )
-                ids[orthanc_id] = inserted_id(result)
-        return ids
-
-
-def _store_instances(
-    connection: Connection,
-    study_id: int,
-    series_ids: dict[str, int],
-    instances: Sequence[Stored],
-    contents: dict[str, str],
-    sequence: int,
-) -> tuple[int, int, int]:
-    """New instances get the next sequence numbers, and so do those with other content.
-
-    Answers how many are new, how many changed, and the highest number.
-    """
-    known = {
-        row.sop_instance_uid: row
-        for row in connection.execute(
-            select(instance).where(
-                instance.c.study_id == study_id,
-                instance.c.sop_instance_uid.in_([each.sop_instance_uid for each in instances]),
-            )
-        )
-    }
-    new: dict[str, dict[str, object]] = {}  # the last of a SOPInstanceUID counts
-    changed = 0
-    for each in instances:
-        before = known.get(each.sop_instance_uid)
-        if before is None:
-            sequence += 1
-            new[each.sop_instance_uid] = {
-                "study_id": study_id,
-                "series_id": series_ids[each.series_id],
-                "sop_instance_uid": each.sop_instance_uid,
-                "orthanc_id": each.orthanc_id,
-                "sequence": sequence,
-                "file": each.file,
-                "bytes": each.bytes,
-            }
-        elif before.file != each.file:
-            content = contents.get(each.orthanc_id, "")
-            same = bool(content) and before.content == content
-            sequence += not same
-            changed += not same
-            connection.execute(
-                update(instance)
-                .where(instance.c.id == before.id)
-                .values(
-                    orthanc_id=each.orthanc_id,
-                    series_id=series_ids[each.series_id],
-                    file=each.file,
-                    content=content,
-                    bytes=each.bytes,
-                    sequence=before.sequence if same else sequence,
-                )
-            )
-    if new:
-        connection.execute(insert(instance), list(new.values()))
-    return len(new), changed, sequence
-
-
-def _count_series(connection: Connection, study_id: int) -> None:
-    counts = connection.execute(
-        select(instance.c.series_id, func.count()).where(instance.c.study_id == study_id).group_by(instance.c.series_id)
-    ).all()
-    connection.execute(
-        update(series).where(series.c.id == bindparam("row")).values(instances=bindparam("counted")),
-        [{"row": row[0], "counted": row[1]} for row in counts],
-    )
-
-
-def _store_modalities(connection: Connection, study_id: int) -> set[str]:
-    """Note the study's modalities for lists; answers them."""
-    found = set(
-        connection.execute(select(series.c.modality).where(series.c.study_id == study_id).distinct()).scalars()
-    ) - {""}
-    known = set(
-        connection.execute(select(study_modality.c.modality).where(study_modality.c.study_id == study_id)).scalars()
-    )
-    if found - known:
-        connection.execute(
-            insert(study_modality),
-            [{"modality": each, "study_id": study_id} for each in sorted(found - known)],
-        )
-    return found

@@ -54,11 +54,12 @@ _INTERRUPTED: dict[str, Any] = {
 
 
 class Tasks:
-    """The task table, as one owner sees it."""
+    """The task table, as one owner sees it; `suspects` lanes whose last attempt failed are tried at once."""
 
-    def __init__(self, database: Database, clock: Clock, owner: str) -> None:
+    def __init__(self, database: Database, clock: Clock, owner: str, *, suspects: int = 8) -> None:
         self._database = database
         self._clock = clock
+        self._suspects = suspects
         self.owner = owner
 
     def schedule(
@@ -110,20 +111,25 @@ class Tasks:
         """The tasks due in each open lane, as many as it has places: its limit less those that are `busy`.
 
         The most urgent come first, and then the oldest. A lane whose last attempt failed has one place until something
-        succeeds.
+        succeeds; of these lanes only so many are tried at once.
         """
         now = self._clock.now()
+        busy = busy or {}
         found: list[int] = []
         with self._database.read() as connection:
             gates = {row.name: row for row in connection.execute(_GATES)}
+            suspects = self._suspects - sum(busy.get(name, 0) for name, gate in gates.items() if gate.failures)
             for name, limit in limits.items():
                 gate = gates.get(name)
                 if gate is not None and (gate.paused_at is not None or (gate.probe_at or now) > now):
                     continue
-                places = min(limit, 1) if gate is not None and gate.failures else limit
-                free = places - (busy or {}).get(name, 0)
-                if free > 0:
-                    found.extend(connection.execute(_DUE, {"name": name, "now": now, "free": free}).scalars())
+                suspect = gate is not None and gate.failures > 0
+                free = (min(limit, 1) if suspect else limit) - busy.get(name, 0)
+                if free <= 0 or (suspect and suspects <= 0):
+                    continue
+                due = connection.execute(_DUE, {"name": name, "now": now, "free": free}).scalars().all()
+                suspects -= len(due) if suspect else 0
+                found.extend(due)
         return found
 
     def claim(self, due: Sequence[int]) -> list[Claim]:

@@ -149,6 +149,16 @@ def test_a_person_may_do_what_the_state_allows_and_nothing_else(
         assert actions(database) == []
 
 
+@pytest.mark.parametrize(("state", "is_anew"), [("Failed", True), ("Canceled", True), ("Scheduled", False)])
+def test_what_was_given_up_has_all_its_time_again(
+    database: Database, ledger: Ledger, clock: FakeClock, state: str, is_anew: bool
+) -> None:
+    finished_at = clock.now() - timedelta(hours=1) if is_anew else None
+    delivery_id = add(database, state=state, finished_at=finished_at)
+    ledger.retry(delivery_id, actor="alice", reason="it is back")
+    assert (read(database, delivery_id).owed_since == clock.now()) is is_anew
+
+
 def test_an_unknown_delivery_is_said_to_be_unknown(ledger: Ledger) -> None:
     with pytest.raises(UnknownError):
         ledger.retry(4711, actor="alice", reason="because")

@@ -5,13 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from relais.audit import Audit
 from relais.configuration import Completeness
 from relais.database import Database
 from relais.database.tables import event, feed, instance, series, study, study_word, task
 from relais.domain.states import StudyState
+from relais.intake import Intake
 from relais.journal import Journal
 from relais.orthanc import Orthanc
 from relais.receive import Feed
@@ -43,8 +44,12 @@ def make_feed(database: Database, orthanc: Orthanc, clock: FakeClock) -> Feed:
         orthanc=orthanc,
         clock=clock,
         tasks=tasks,
-        journal=Journal(audit=Audit(clock, "here"), clock=clock, tasks=tasks, subscribers={}),
-        completeness=Completeness.model_validate({"QuietSeconds": 30, "ByModality": {"IO": 2}}),
+        intake=Intake(
+            clock=clock,
+            tasks=tasks,
+            journal=Journal(audit=Audit(clock, "here"), clock=clock, tasks=tasks, subscribers={}),
+            completeness=Completeness.model_validate({"QuietSeconds": 30, "ByModality": {"IO": 2}}),
+        ),
         protect=lambda _patients: None,
     )
 
@@ -199,6 +204,38 @@ def test_a_log_that_a_power_cut_shortened_and_that_grew_again_is_read_from_its_s
         connection.execute(feed.update().values(cursor=last, anchor="another resource"))
     read_all(make_feed(database, orthanc, clock))
     assert sequences(database, made) == [1]
+
+
+def test_a_study_that_the_database_refuses_is_set_apart_and_the_others_go_on(
+    server: OrthancServer, reader: Feed, database: Database, clock: FakeClock
+) -> None:
+    bad, good = make_study(instances=2), make_study(instances=1)
+    with database.write() as connection:  # stands for whatever a database may refuse
+        if database.sqlite:
+            connection.execute(
+                text(
+                    "CREATE TRIGGER refuse BEFORE INSERT ON instance "
+                    f"WHEN new.sop_instance_uid = '{bad.sop_instance_uids[0]}' BEGIN SELECT RAISE(ABORT, 'no'); END"
+                )
+            )
+        else:
+            rule = f"CHECK (sop_instance_uid <> '{bad.sop_instance_uids[0]}')"
+            connection.execute(text(f"ALTER TABLE instance ADD CONSTRAINT refuse {rule}"))
+    send(bad, server.dicom_port)
+    send(good, server.dicom_port)
+    read_all(reader)
+    assert (sequences(database, bad), sequences(database, good)) == ([], [1])
+    (apart,) = [each for each in rows(database, task) if each.kind == "receive"]
+    with database.write() as connection:
+        connection.execute(
+            text("DROP TRIGGER refuse" if database.sqlite else "ALTER TABLE instance DROP CONSTRAINT refuse")
+        )
+    tasks = Tasks(database, clock, owner="here/1")
+    (claim,) = tasks.claim(tasks.due({"studies": 1}))
+    assert claim.key == apart.key
+    reader(claim)
+    assert sequences(database, bad) == [1, 2]
+    assert [each.kind for each in rows(database, task)].count("receive") == 0
 
 
 def test_a_large_flow_is_read_in_batches_of_a_constant_number_of_requests(

@@ -210,6 +210,20 @@ def test_a_closed_lane_has_nothing_due(
     assert bool(tasks.due({"lane": 1})) is is_due
 
 
+def test_of_the_lanes_that_fail_only_some_are_tried_at_once(database: Database, clock: FakeClock) -> None:
+    tasks = Tasks(database, clock, owner="here/1", suspects=2)
+    limits = {f"dead{number}": 3 for number in range(4)} | {"alive": 3}
+    for name in limits:
+        for number in range(5):
+            schedule(database, tasks, clock, f"{name}-{number}", lane=name)
+    with database.write() as connection:
+        for name in limits.keys() - {"alive"}:
+            connection.execute(insert(lane).values(name=name, failures=1))
+    lanes = [each.lane for each in tasks.claim(tasks.due(limits))]
+    assert sorted(lanes) == ["alive"] * 3 + ["dead0", "dead1"]
+    assert tasks.due(limits, {"dead0": 1, "dead1": 1, "alive": 3}) == []
+
+
 def test_what_waits_moves_with_the_clock(database: Database, tasks: Tasks, clock: FakeClock) -> None:
     schedule(database, tasks, clock, run_at=clock.now() + SECOND)
     hour = timedelta(hours=1)

@@ -36,10 +36,15 @@ class Surroundings:
             document=document,
         )
 
+    @property
+    def concurrent_jobs(self) -> int:
+        """How many of its jobs Orthanc runs at once."""
+        return int(self.document.get("ConcurrentJobs", 2))
+
     def findings(self) -> list[str]:
         """Codes of settings that make Relais slower or less safe than it could be; the pages word them."""
         found = []
-        if int(self.document.get("ConcurrentJobs", 2)) < 4:  # noqa: PLR2004 - two lanes of two
+        if self.concurrent_jobs < 4:  # noqa: PLR2004 - two lanes of two
             found.append("few-concurrent-jobs")
         if int(self.document.get("JobsHistorySize", 10)) < 100:  # noqa: PLR2004 - ends must be seen before they are forgotten
             found.append("short-jobs-history")

@@ -64,6 +64,20 @@ def read_batch(orthanc: Orthanc, since: int, anchor: str, limit: int) -> Batch:
     )
 
 
+def read_study(orthanc: Orthanc, orthanc_id: str) -> Batch:
+    """Everything that one study has now, as a batch; raises OrthancError when it is gone."""
+    ids = [each["ID"] for each in orthanc.get(f"/studies/{orthanc_id}/instances")]
+    return Batch(
+        since=0,
+        last=0,
+        anchor="",
+        done=True,
+        instances=[_stored(each) for each in orthanc.bulk(ids)],
+        series={each["ID"]: each for each in orthanc.bulk(ids, "Series")},
+        studies={each["ID"]: each for each in orthanc.bulk(ids, "Study")},
+    )
+
+
 def _stored(resource: dict[str, Any]) -> Stored:
     return Stored(
         orthanc_id=resource["ID"],
