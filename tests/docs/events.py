@@ -1,0 +1,69 @@
+"""Events with an example each. A test with a real router keeps the examples' shape."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relais.journal import EVENTS
+from tests.docs.markdown import fenced
+
+UID = "1.2.826.0.1.3680043.10.1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """When a type of event is sent, and the `data` of one."""
+
+    when: str
+    data: Mapping[str, Any]
+
+
+def _study(**detail: Any) -> Mapping[str, Any]:
+    return {"StudyInstanceUID": UID, **detail}
+
+
+MEANINGS: Mapping[str, Event] = {
+    "study.received": Event(
+        when="The first images of a study are there. `Instances` counts those of the first look, not of the study.",
+        data=_study(Instances=1),
+    ),
+    "study.complete": Event(
+        when="The study was quiet for as long as its modalities ask. Sent again after late images.",
+        data=_study(Instances=18),
+    ),
+    "study.routed": Event(
+        when="The rules were asked and the study is owed to `Destinations`. Sent again after each new decision.",
+        data=_study(Destinations=["vna-qc"]),
+    ),
+    "study.held": Event(
+        when="The study waits for a person. `Reason` is that of the rule, of `Otherwise` or of the person.",
+        data=_study(Reason="no rule matched"),
+    ),
+    "delivery.completed": Event(
+        when="The destination confirmed every image. Sent again when late or corrected images are there as well.",
+        data=_study(Delivery=7, Destination="vna-qc", Instances=18),
+    ),
+    "delivery.failed": Event(
+        when="A delivery was given up and waits for a person. See [error classes](states.md#error-classes).",
+        data=_study(Delivery=7, Destination="vna-qc", Class="Permanent", Code="A900", Attempts=1),
+    ),
+    "destination.down": Event(
+        when="A destination could not be reached three times in a row. Deliveries wait; nothing is lost.",
+        data={"Destination": "vna-qc", "Error": "10.0.0.9 port 104: Connection refused"},
+    ),
+    "destination.up": Event(
+        when="A destination that was down took images again. Whatever waited for it is sent now.",
+        data={"Destination": "vna-qc"},
+    ),
+}
+
+
+def describe_events() -> str:
+    """A heading for each type of event."""
+    return "\n\n".join(f"### `{name}`\n\n{MEANINGS[name].when}\n\n{_example(name)}" for name in EVENTS)
+
+
+def _example(name: str) -> str:
+    body = {"type": name, "timestamp": "2026-04-06T13:30:12.480215+00:00", "data": MEANINGS[name].data}
+    return fenced(json.dumps(body, indent=2, ensure_ascii=False), "json")

@@ -1,0 +1,48 @@
+"""Roles and permissions, from the one table that the web layer asks."""
+
+from relais.web import api
+from relais.web.permissions import ROLES, WHOLE, Permission
+from relais.web.routes import template_of
+from tests.docs.markdown import code, table
+
+MEANINGS = {
+    Permission.Enter: "See versions, health and the description of the API",
+    Permission.ViewStudies: "See studies, without what names their patients",
+    Permission.ViewPatients: "See names, ids, birth dates, explanations and images; search by them",
+    Permission.ChangeStudies: "Decide studies again, hold and release them",
+    Permission.ViewDeliveries: "See deliveries and their attempts",
+    Permission.ChangeDeliveries: "Retry, hold, release and cancel deliveries",
+    Permission.ViewDestinations: "See destinations and the state of their lanes",
+    Permission.ChangeDestinations: "Pause and resume destinations",
+    Permission.ViewNotifications: "See notifications and subscribers",
+    Permission.ChangeNotifications: "Send notifications again, enable subscribers",
+    Permission.ViewTasks: "See tasks, dead letters above all",
+    Permission.ChangeTasks: "Restart dead letters",
+    Permission.EvaluateRules: "Try the rules on facts or on a study",
+    Permission.ViewConfiguration: "See the active configuration, without its secrets",
+    Permission.ViewMetrics: "Read the metrics",
+    Permission.ViewAudit: "Read and verify the audit chain",
+}
+
+
+def describe_roles() -> str:
+    """Which role has which permission."""
+    rows = [
+        [code(each), *("yes" if each in permissions else "" for permissions in ROLES.values())] for each in Permission
+    ]
+    return table(["Permission", *ROLES], rows)
+
+
+def describe_permissions() -> str:
+    """A heading for each permission, with the routes that ask for it."""
+    asked: dict[Permission, list[str]] = {each: [] for each in Permission}
+    for group in api.ALL:
+        for route in group:
+            asked[route.permission].append(f"{route.method} {template_of(route.path)}")
+    return "\n\n".join(_describe(each, asked[each]) for each in Permission)
+
+
+def _describe(permission: Permission, routes: list[str]) -> str:
+    whole = " Only for callers of all clinics." if permission in WHOLE else ""
+    lines = "\n".join(f"- {code(each)}" for each in routes)
+    return f"### `{permission}`\n\n{MEANINGS[permission]}.{whole}\n\n{lines}"

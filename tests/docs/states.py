@@ -1,0 +1,150 @@
+"""States and transitions from the tables that guard them, error classes and waits from the code that draws them."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+
+from relais.configuration import Retry
+from relais.domain.retry import NOTIFICATION_SCHEDULE, Backoff, ErrorClass, notification_delay
+from relais.domain.states import (
+    DELIVERY,
+    NOTIFICATION,
+    OWED,
+    STUDY,
+    TASK,
+    DeliveryState,
+    NotificationState,
+    State,
+    StudyState,
+    TaskState,
+)
+from relais.transports.dicom import classify
+from relais.worker import ATTEMPTS, BACKOFF
+from tests.docs.markdown import code, fenced, table
+
+MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
+    "Study": {
+        StudyState.Receiving: "Images arrive, or the last one arrived less than the quiet time ago.",
+        StudyState.Complete: "Quiet long enough. The rules are asked next.",
+        StudyState.Held: "Waits for a person: a rule, `Otherwise` or a person says so. `HoldReason` says why.",
+        StudyState.Routed: "Decided. Its deliveries say how far each destination is.",
+    },
+    "Delivery": {
+        DeliveryState.Scheduled: "Waits for its turn, or for the next attempt at `NextAttempt`.",
+        DeliveryState.InProgress: "Images are being sent.",
+        DeliveryState.Completed: "The destination confirmed every image of the study.",
+        DeliveryState.Failed: "Given up: the destination refuses these images, or time ran out. A person must look.",
+        DeliveryState.Held: "A person holds it back.",
+        DeliveryState.Blocked: "Not permitted. This version never enters this state.",
+        DeliveryState.Canceled: "No longer owed: a person says so, or no rule asks for it any more.",
+    },
+    "Notification": {
+        NotificationState.Scheduled: "Waits for its first or next attempt.",
+        NotificationState.Completed: "The subscriber answered 2xx.",
+        NotificationState.Failed: "The schedule is used up. A person can redeliver.",
+        NotificationState.Canceled: "Not sent: the subscriber was disabled, or is no longer configured.",
+    },
+    "Task": {
+        TaskState.Waiting: "Due at `RunAt`, or as soon after as its lane has a place.",
+        TaskState.Running: "Leased to a node. A lease that is not renewed within 30 s is void.",
+        TaskState.Dead: "A dead letter: it failed again and again for a reason nobody foresaw. A person restarts it.",
+    },
+}
+"""What each state means, by the heading of its table."""
+
+FAILURES = (
+    ("Job has failed with DIMSE status 0xA700", "The destination is out of resources (A7xx, PS3.4 table B.2-1)"),
+    ("Job has failed with DIMSE status 0xA900", "The image does not match its SOP class, for the destination"),
+    ("Job has failed with DIMSE status 0xC000", "The destination cannot understand the image"),
+    ("Job has failed with DIMSE status 0x0124", "Not authorised (PS3.7 annex C)"),
+    ("No valid presentation context for this SOP class", "The destination does not take this kind of image"),
+    ("Association Rejected: Called AE Title Not Recognized", "The destination does not know the AE title"),
+    ("TCP Initialization Error: Connection refused", "Nobody listens there"),
+    ("Peer aborted Association (or never connected)", "The connection broke"),
+)
+"""What Orthanc says of a failed store job, and what that means."""
+
+CONSEQUENCES: Mapping[ErrorClass, str] = {
+    ErrorClass.Transient: "Tried again after a growing, random wait.",
+    ErrorClass.Permanent: "Not tried again: the delivery is Failed at once.",
+    ErrorClass.Configuration: "Tried again at the longest interval, until somebody mends the setting.",
+}
+
+
+def describe_study() -> str:
+    """The states of a study."""
+    return _describe("Study", STUDY)
+
+
+def describe_delivery() -> str:
+    """The states of a delivery."""
+    owed = ", ".join(code(each) for each in DeliveryState if each in OWED)
+    return _describe("Delivery", DELIVERY) + f"\n\nWhile a delivery is {owed}, its patient is protected from deletion."
+
+
+def describe_notification() -> str:
+    """The states of a notification."""
+    return _describe("Notification", NOTIFICATION)
+
+
+def describe_task() -> str:
+    """The states of a task."""
+    return _describe("Task", TASK)
+
+
+def describe_errors() -> str:
+    """The error classes, and how the words of a failed store job are read."""
+    classes = [f"### {each}\n\n{CONSEQUENCES[each]}" for each in ErrorClass]
+    rows = []
+    for words, meaning in FAILURES:
+        error = classify(words)
+        rows.append((code(words), meaning, error.error_class, code(error.code), "yes" if error.unreachable else "no"))
+    known = table(("Orthanc says", "Meaning", "Class", "`Code`", "Whole lane waits"), rows)
+    return "\n\n".join([*classes, "### How failures are read", known])
+
+
+def describe_retry() -> str:
+    """The longest waits of a delivery, with the defaults of `Retry`, and of any other task."""
+    retry = Retry()
+    backoff = Backoff(first=retry.first_delay, maximum=retry.maximum_delay)
+    rows = [
+        (str(failures), _span(backoff.bound(failures)), _span(BACKOFF.bound(failures)))
+        for failures in range(1, ATTEMPTS)
+    ]
+    end = (f"{ATTEMPTS}", _span(backoff.bound(ATTEMPTS)), "dead letter")
+    return table(("Failures in a row", "Delivery waits at most", "Other task waits at most"), [*rows, end])
+
+
+def describe_schedule() -> str:
+    """The waits of a notification."""
+    rows, sum_least, sum_most = [], timedelta(), timedelta()
+    for failures, least in enumerate(NOTIFICATION_SCHEDULE, start=1):
+        most = notification_delay(failures, 1.0, None)
+        assert most is not None
+        sum_least, sum_most = sum_least + least, sum_most + most
+        rows.append((str(failures), f"{_span(least)} to {_span(most)}", f"{_span(sum_least)} to {_span(sum_most)}"))
+    rows.append((str(len(rows) + 1), "Failed", ""))
+    return table(("After failure", "Wait", "Since the event"), rows)
+
+
+def _describe(title: str, transitions: Mapping[State, frozenset[State]]) -> str:
+    parts = []
+    for state in transitions:
+        then = ", ".join(code(each) for each in transitions if each in transitions[state] and each is not state)
+        parts.append(f"### {title} {state}\n\n{MEANINGS[title][state]}\n\nMay become: {then}.")
+    arrows = [
+        f"    {state} --> {each}"
+        for state in transitions
+        for each in transitions
+        if each in transitions[state] and each is not state
+    ]
+    parts.append(fenced("\n".join(["stateDiagram-v2", *arrows]), "mermaid"))
+    return "\n\n".join(parts)
+
+
+def _span(span: timedelta) -> str:
+    seconds = span.total_seconds()
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"

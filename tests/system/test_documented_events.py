@@ -1,0 +1,55 @@
+"""What a real router tells its subscribers has the shape that the manual shows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from relais.journal import EVENTS
+from tests.docs.events import MEANINGS
+from tests.servers.dicom import make_study, send
+from tests.servers.ports import free_port
+from tests.servers.receiver import Receiver
+from tests.servers.router import destination, section
+from tests.servers.scp import StorageScp
+from tests.servers.waiting import eventually
+from tests.system.conftest import RouterFactory
+
+NOT_MATCHING = 0xA900  # PS3.4 table B.2-1: data set does not match SOP class
+
+
+def shape(data: Mapping[str, Any]) -> dict[str, type]:
+    """The keys of an event's data, and of what type their values are."""
+    return {key: type(value) for key, value in data.items()}
+
+
+@pytest.fixture
+def told(router_factory: RouterFactory, receiver: Receiver) -> Mapping[str, Mapping[str, Any]]:
+    """One `data` of each type of event, from a router whose archives refuse, fail, and come back."""
+    with StorageScp("REFUSES") as refusing:
+        refusing.answer = NOT_MATCHING
+        late = StorageScp("LATE")
+        late.port = free_port()
+        only = {"Field": "Modality", "Equals": "PX"}
+        router = router_factory(
+            section(
+                {"refuses": destination("REFUSES", refusing.port), "late": destination("LATE", late.port)},
+                subscribers={"crm": receiver.url},
+                Rules=[{"Name": "panoramic", "When": only, "DeliverTo": ["refuses", "late"]}],
+                Otherwise={"Hold": "no rule matched"},
+            )
+        ).start()
+        send(make_study(modality="PX"), router.dicom_port)
+        send(make_study(modality="OT"), router.dicom_port)
+        eventually(lambda: receiver.events("destination.down"), 20, "the archive that is not there is down")
+        with late:
+            eventually(
+                lambda: {each["type"] for each in receiver.events()} >= set(EVENTS), 20, "one event of each type"
+            )
+        return {each["type"]: each["data"] for each in receiver.events()}
+
+
+def test_each_type_of_event_has_the_shape_that_the_manual_shows(told: Mapping[str, Mapping[str, Any]]) -> None:
+    assert {kind: shape(data) for kind, data in told.items()} == {
+        kind: shape(event.data) for kind, event in MEANINGS.items()
+    }
