@@ -4,16 +4,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from babel.messages.extract import extract_from_dir
 from sqlalchemy import func, select
 
 from relais.configuration import Role
 from relais.database.tables import audit, delivery, lane, study
 from relais.orthanc.capabilities import Surroundings
-from relais.texts import gettext_for
 from relais.web import api
 from relais.web.application import UnprotectedRouteError
 from relais.web.errors import CONFLICTS, KINDS
@@ -306,15 +303,6 @@ def test_errors_speak_the_callers_language(lonely: Web) -> None:
     assert lonely.get(missing, user="admin", headers={"Accept-Language": "fr-CA"}).get_json()["Error"] == french
     asked = lonely.get(missing, user="francine", headers={"Accept-Language": "en"})
     assert asked.get_json()["Error"] == french
-
-
-def test_every_message_has_its_french() -> None:
-    keywords: dict[str, Any] = {"RefusedError": (2,), "say": None, "_": None}
-    found = extract_from_dir(PLUGIN / "relais" / "web", method_map=[("**.py", "python")], keywords=keywords)
-    messages = {str(message) for _file, _line, message, _comments, _context in found}
-    french = gettext_for("fr")
-    assert len(messages) > 40
-    assert sorted(message for message in messages if french.gettext(message) == message) == []
 
 
 def test_whatever_the_steps_refuse_has_its_words(tmp_path: Path) -> None:

@@ -1,0 +1,86 @@
+"""State, the same everywhere: a word, a shape and a colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from relais.domain.states import DeliveryState, NotificationState, StudyState, TaskState
+from relais.texts import _
+
+
+@dataclass(frozen=True)
+class Chip:
+    """`tone` names both shape and colour: waiting, moving, done, person, failed, blocked or ended."""
+
+    word: str
+    tone: str
+
+
+S, D, N, T = StudyState, DeliveryState, NotificationState, TaskState
+
+STUDY = {
+    S.Receiving: Chip(_("Receiving"), "waiting"),
+    S.Complete: Chip(_("Complete"), "moving"),
+    S.Held: Chip(_("Held"), "person"),
+    S.Routed: Chip(_("Routed"), "done"),
+}
+
+DELIVERY = {
+    D.Scheduled: Chip(_("Scheduled"), "waiting"),
+    D.InProgress: Chip(_("In progress"), "moving"),
+    D.Completed: Chip(_("Completed"), "done"),
+    D.Failed: Chip(_("Failed"), "failed"),
+    D.Held: Chip(_("Held"), "person"),
+    D.Blocked: Chip(_("Blocked"), "blocked"),
+    D.Canceled: Chip(_("Canceled"), "ended"),
+}
+
+NOTIFICATION = {
+    N.Scheduled: Chip(_("Scheduled"), "waiting"),
+    N.Completed: Chip(_("Delivered"), "done"),
+    N.Failed: Chip(_("Failed"), "failed"),
+    N.Canceled: Chip(_("Canceled"), "ended"),
+}
+
+TASK = {
+    T.Waiting: Chip(_("Waiting"), "waiting"),
+    T.Running: Chip(_("In progress"), "moving"),
+    T.Dead: Chip(_("Given up"), "failed"),
+}
+
+LANE = {
+    "Open": Chip(_("Open"), "done"),
+    "Waiting": Chip(_("Trying again"), "waiting"),
+    "Down": Chip(_("Down"), "failed"),
+    "Paused": Chip(_("Paused"), "person"),
+}
+
+SUBSCRIBER = {True: Chip(_("Enabled"), "done"), False: Chip(_("Disabled"), "person")}
+
+CHECK = {True: Chip(_("Well"), "done"), False: Chip(_("Not well"), "failed")}
+
+RULE = {
+    "Held": Chip(_("Applied"), "done"),
+    "Failed": Chip(_("Did not apply"), "ended"),
+    "NotAsked": Chip(_("Not asked"), "ended"),
+    "Disabled": Chip(_("Switched off"), "ended"),
+}
+
+KINDS: Mapping[str, Mapping[Any, Chip]] = {
+    "study": STUDY,
+    "delivery": DELIVERY,
+    "notification": NOTIFICATION,
+    "task": TASK,
+    "lane": LANE,
+    "subscriber": SUBSCRIBER,
+    "check": CHECK,
+    "rule": RULE,
+}
+"""Every chip, by what it stands for and the state."""
+
+
+def chip_of(kind: str, state: Any) -> Chip:
+    """The chip of a state; one that is not known stays readable."""
+    return KINDS[kind].get(state) or Chip(str(state), "ended")
