@@ -9,6 +9,7 @@ import ctypes
 import json
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 4
 NOTICES_AT_ONCE = 4
+GIL_SECONDS = 0.001
+"""The longest that a thread of Orthanc waits in its callback for one of ours to let go of the interpreter."""
 STOP_SECONDS = 4.0
 """Less than the five that are promised, and than the ten that Docker grants."""
 
@@ -222,6 +225,7 @@ def start(orthanc: Any) -> Relais:
 
     A bad `Relais` section raises ConfigurationErrors, and Orthanc does not start: each problem is a line of its log.
     """
+    sys.setswitchinterval(GIL_SECONDS)
     logging.getLogger("relais").addHandler(
         OrthancHandler(info=orthanc.LogInfo, warning=orthanc.LogWarning, error=orthanc.LogError)
     )

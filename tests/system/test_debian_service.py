@@ -67,9 +67,7 @@ def test_orthanc_starts_and_the_self_check_finds_nothing(service: Rest) -> None:
     system = service.get("/relais/v1/system")
     assert system["Findings"] == []
     assert service.get("/system")["DicomAet"] == "RELAIS"
-    assert service.get("/relais/v1/configuration")["Users"] == {
-        "alice": {"Roles": ["Administrator"], "Clinics": ["*"]}
-    }
+    assert service.get("/relais/v1/configuration")["Users"] == {"alice": {"Roles": ["Administrator"], "Clinics": ["*"]}}
 
 
 def test_the_page_sets_what_the_reference_recommends() -> None:

@@ -117,7 +117,7 @@ def test_without_authentication_the_local_person_may_do_all(tmp_path: Path) -> N
         ("admin", "GET", "/relais/v1/configuration", True),
     ],
 )
-def test_roles(lonely: Web, user: str, method: str, path: str, allowed: bool) -> None:  # noqa: FBT001
+def test_roles(lonely: Web, user: str, method: str, path: str, allowed: bool) -> None:
     body = {"Text": "roy"} if path.endswith("search") else {"Reason": "test"}
     answer = lonely.get(path, user=user) if method == "GET" else lonely.post(path, body, user=user)
     assert (answer.status_code == 200) is allowed

@@ -147,7 +147,7 @@ def _engine(url: str, *, sqlite: bool) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -16000")
+        connection.execute("PRAGMA cache_size = -4000")  # KB a connection, and each thread has one
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
