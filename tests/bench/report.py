@@ -1,0 +1,86 @@
+"""The page of the manual that keeps the figures, with what they were measured on."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.bench.figures import Figure, table
+
+_PAGE = """\
+# Benchmarks
+
+Written by `make bench`, which takes {minutes:.0f} minutes. Every figure that compares is a ratio within one run:
+ours and the peer's take turns, each on servers of its own, and the median of the pairs' ratios counts, because small
+runs scatter by a third. *Spread* is the lowest and the highest sample. *CPU* is the processor time of the Orthanc
+process. Rates, seconds and megabytes are this machine's; the ratios should be anybody's.
+
+{table}
+
+## How it was measured
+
+- **Ingest**: dcmtk's `storescu` sends everything in one association, Nagle off at both ends, to a fresh server each
+  time; the clock starts with the request for the association. The callback is timed by a script around the plugin.
+- **Routing**: 20 studies of 50 images to one archive, which is a bare Orthanc. *Delivery* begins when a paused lane is
+  resumed, and its peer is one `/modalities/…/store` job of the same instances on a bare Orthanc. *The whole way* is
+  from the request for the association to the last image at the archive, less the quiet time of {quiet:g} s. Orthanc's
+  Lua routing is one line, `SendToModality(instanceId, 'vna')` in `OnStoredInstance`. Sender and archive are the same,
+  with Nagle off, for every peer; the slower peers get fewer images, as the names say.
+- **Latency**: from the sender's last acknowledgement to the last image at the archive, less the quiet time and less
+  the time that a store job of the same study takes on a bare Orthanc.
+- **Tasks**: tasks that only finish, over the lanes of two destinations, studies and a subscriber, through the worker
+  as in production: a thread a task, every claim and every finish a durable transaction.
+- **Pages**: through Orthanc's HTTP server, one request at a time, over a seeded database.
+- **Footprint**: start-up until HTTP and DICOM answer. Memory is resident memory over that of a bare Orthanc which took
+  the same images; ours delivered them too.
+
+## Where
+
+| | |
+|---|---|
+{environment}
+
+```console
+$ make bench                                   # everything, and writes this page
+$ .venv/bin/python -m tests.bench routing      # one part, printed only
+$ .venv/bin/python -m tests.bench --quick      # tiny numbers, to see that it works
+```
+"""
+
+
+def report(figures: Iterable[Figure], seconds: float, quiet: float) -> str:
+    """The whole page."""
+    environment = "\n".join(f"| {name} | {value} |" for name, value in _environment())
+    return _PAGE.format(table=table(figures), minutes=seconds / 60, quiet=quiet, environment=environment)
+
+
+def _environment() -> list[tuple[str, str]]:
+    packages = ("orthanc", "orthanc-python", "dcmtk", "postgresql")
+    return [
+        ("Date", f"{datetime.now(UTC):%Y-%m-%d}"),
+        ("Processor", f"{_processor()}, {os.cpu_count()} cores"),
+        ("Memory", f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB"),
+        ("System", f"{_pretty_name()}, Linux {platform.release()}"),
+        *((f"`{package}`", _debian_version(package)) for package in packages),
+        ("Python", platform.python_version()),
+        *((f"`{package}`", version(package)) for package in ("SQLAlchemy", "psycopg", "Flask")),
+        ("Load before", f"{os.getloadavg()[2]:.1f} over 15 minutes"),
+    ]
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _pretty_name() -> str:
+    return platform.freedesktop_os_release()["PRETTY_NAME"]
+
+
+def _debian_version(package: str) -> str:
+    query = ["dpkg-query", "--show", "--showformat=${Version}", package]
+    done = subprocess.run(query, capture_output=True, text=True, check=False)
+    return done.stdout or "not installed"
