@@ -14,13 +14,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from relais.clock import Clock
 from relais.database import Database, upsert
 from relais.database.tables import audit, audit_head
 
 GENESIS = "0" * 64
+
+_HEAD = select(audit_head).where(audit_head.c.node == bindparam("chain")).with_for_update()
+_EVENT = insert(audit)
+_MOVE_HEAD = (
+    update(audit_head)
+    .where(audit_head.c.node == bindparam("chain"))
+    .values(number=bindparam("last"), hash=bindparam("digest"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +59,12 @@ class Audit:
         detail: Mapping[str, Any],
     ) -> None:
         """Append an event within the caller's transaction; the chain's head stays locked until that ends."""
-        mine = audit_head.c.node == self.node
-        head = connection.execute(select(audit_head).where(mine).with_for_update()).one_or_none()
+        mine = {"chain": self.node}
+        head = connection.execute(_HEAD, mine).one_or_none()
         if head is None:
-            first = upsert(connection, audit_head).values(node=self.node, number=0, hash=GENESIS)
+            first = upsert(connection.dialect.name, audit_head).values(node=self.node, number=0, hash=GENESIS)
             connection.execute(first.on_conflict_do_nothing())
-            head = connection.execute(select(audit_head).where(mine).with_for_update()).one()
+            head = connection.execute(_HEAD, mine).one()
         row = {
             "node": self.node,
             "number": head.number + 1,
@@ -68,8 +76,8 @@ class Audit:
             "previous": head.hash,
         }
         digest = _digest(row)
-        connection.execute(insert(audit).values(**row, hash=digest))
-        connection.execute(update(audit_head).where(mine).values(number=row["number"], hash=digest))
+        connection.execute(_EVENT, row | {"hash": digest})
+        connection.execute(_MOVE_HEAD, mine | {"last": row["number"], "digest": digest})
 
 
 def verify(database: Database) -> list[Verification]:

@@ -9,7 +9,6 @@ import ctypes
 import json
 import logging
 import os
-import sys
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,8 +46,6 @@ log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 4
 NOTICES_AT_ONCE = 4
-GIL_SECONDS = 0.001
-"""The longest that a thread of Orthanc waits in its callback for one of ours to let go of the interpreter."""
 STOP_SECONDS = 4.0
 """Less than the five that are promised, and than the ten that Docker grants."""
 
@@ -100,7 +97,7 @@ class Relais:
                 return
             activated_at = self.clock.now()
             connection.execute(
-                upsert(connection, configuration_table)
+                upsert(connection.dialect.name, configuration_table)
                 .values(digest=digest, document=dict(self.configuration.document), activated_at=activated_at)
                 .on_conflict_do_update(index_elements=["digest"], set_={"activated_at": activated_at})
             )
@@ -225,7 +222,6 @@ def start(orthanc: Any) -> Relais:
 
     A bad `Relais` section raises ConfigurationErrors, and Orthanc does not start: each problem is a line of its log.
     """
-    sys.setswitchinterval(GIL_SECONDS)
     logging.getLogger("relais").addHandler(
         OrthancHandler(info=orthanc.LogInfo, warning=orthanc.LogWarning, error=orthanc.LogError)
     )
@@ -251,11 +247,13 @@ def start(orthanc: Any) -> Relais:
 
 def _register(orthanc: Any, relais: Relais) -> None:
     """Orthanc's callbacks: each does one small thing and returns."""
-
-    def on_stored_instance(_instance: Any, _instance_id: str) -> None:
-        relais.feed.ring()
+    new_instance = orthanc.ChangeType.NEW_INSTANCE
 
     def on_change(change: Any, _level: Any, _resource: str) -> None:
+        # Not OnStoredInstance: that one holds up the C-STORE until it has the interpreter lock.
+        if change == new_instance:
+            relais.feed.ring()
+            return
         try:
             if change == orthanc.ChangeType.ORTHANC_STARTED:
                 relais.start()
@@ -264,7 +262,6 @@ def _register(orthanc: Any, relais: Relais) -> None:
         except Exception:
             log.exception("Relais could not follow Orthanc's start or stop")
 
-    orthanc.RegisterOnStoredInstanceCallback(on_stored_instance)
     orthanc.RegisterOnChangeCallback(on_change)
     answer = callback_of(create_application(relais))
     # Plugin 5.0 gives back at its end a reference to this callback that it never took: one more is taken here.

@@ -71,35 +71,35 @@ class Intake:
         now: datetime,
     ) -> None:
         uid = text_of(resource["MainDicomTags"].get("StudyInstanceUID"))
-        row = connection.execute(select(study).where(study.c.study_instance_uid == uid).with_for_update()).one_or_none()
+        row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
         if row is None:
             study_id = self._insert_study(connection, uid, resource, instances[0], now)
             state, sequence = None, 0
         else:
             study_id, state, sequence = row.id, row.state, row.sequence
-        series_ids = self._store_series(connection, study_id, [batch.series[each.series_id] for each in instances])
+        series_ids, grew = self._store_series(
+            connection, study_id, [batch.series[each.series_id] for each in instances]
+        )
         fresh, changed, sequence = _store_instances(
             connection, study_id, series_ids, instances, batch.contents, sequence
         )
         if not fresh and not changed:
             return
-        _count_series(connection, study_id)
-        modalities = _store_modalities(connection, study_id)
+        connection.execute(_COUNT_SERIES, {"of_study": study_id})
+        modalities = set(row.modalities.split("\\")) if row and not grew else _modalities(connection, study_id)
         quiet_until = now + self._completeness.quiet(modalities)
         connection.execute(
-            update(study)
-            .where(study.c.id == study_id)
-            .values(
-                state=StudyState.Receiving,
-                orthanc_id=resource["ID"],
-                orthanc_patient_id=resource["ParentPatient"],
-                instances=study.c.instances + fresh,
-                sequence=sequence,
-                changed_at=now,
-                quiet_until=quiet_until,
-                completed_at=None,
-                modalities="\\".join(sorted(modalities)),
-            )
+            _STUDY_GREW,
+            {
+                "of_study": study_id,
+                "orthanc_study": resource["ID"],
+                "orthanc_patient": resource["ParentPatient"],
+                "fresh": fresh,
+                "highest": sequence,
+                "now": now,
+                "quiet": quiet_until,
+                "found": "\\".join(sorted(modalities)),
+            },
         )
         subject = Subject(id=study_id, study_instance_uid=uid)
         if state is None:
@@ -149,17 +149,15 @@ class Intake:
 
     def _store_series(
         self, connection: Connection, study_id: int, resources: Sequence[dict[str, Any]]
-    ) -> dict[str, int]:
-        """The series' rows, made where new; answers their ids by Orthanc id.
+    ) -> tuple[dict[str, int], bool]:
+        """The series' rows, made where new; answers their ids by Orthanc id, and whether any is new.
 
         A series is known by its UID: a corrected PatientID gives it another Orthanc id.
         """
         wanted = {each["ID"]: each for each in resources}
-        known = {
-            row.series_instance_uid: row
-            for row in connection.execute(select(series).where(series.c.study_id == study_id))
-        }
+        known = {row.series_instance_uid: row for row in connection.execute(_SERIES, {"of_study": study_id})}
         ids: dict[str, int] = {}
+        grew = False
         for orthanc_id, each in wanted.items():
             tags = each["MainDicomTags"]
             before = known.get(text_of(tags.get("SeriesInstanceUID")))
@@ -180,7 +178,8 @@ class Intake:
                     )
                 )
                 ids[orthanc_id] = inserted_id(result)
-        return ids
+                grew = True
+        return ids, grew
 
 
 def _store_instances(
@@ -198,10 +197,7 @@ def _store_instances(
     known = {
         row.sop_instance_uid: row
         for row in connection.execute(
-            select(instance).where(
-                instance.c.study_id == study_id,
-                instance.c.sop_instance_uid.in_([each.sop_instance_uid for each in instances]),
-            )
+            _KNOWN, {"of_study": study_id, "uids": [each.sop_instance_uid for each in instances]}
         )
     }
     new: dict[str, dict[str, object]] = {}  # the last of a SOPInstanceUID counts
@@ -237,22 +233,12 @@ def _store_instances(
                 )
             )
     if new:
-        connection.execute(insert(instance), list(new.values()))
+        connection.execute(_NEW_INSTANCES, list(new.values()))
     return len(new), changed, sequence
 
 
-def _count_series(connection: Connection, study_id: int) -> None:
-    counts = connection.execute(
-        select(instance.c.series_id, func.count()).where(instance.c.study_id == study_id).group_by(instance.c.series_id)
-    ).all()
-    connection.execute(
-        update(series).where(series.c.id == bindparam("row")).values(instances=bindparam("counted")),
-        [{"row": row[0], "counted": row[1]} for row in counts],
-    )
-
-
-def _store_modalities(connection: Connection, study_id: int) -> set[str]:
-    """Note the study's modalities for lists; answers them."""
+def _modalities(connection: Connection, study_id: int) -> set[str]:
+    """The study's modalities, noted for the lists' filter."""
     found = set(
         connection.execute(select(series.c.modality).where(series.c.study_id == study_id).distinct()).scalars()
     ) - {""}
@@ -265,3 +251,35 @@ def _store_modalities(connection: Connection, study_id: int) -> set[str]:
             [{"modality": each, "study_id": study_id} for each in sorted(found - known)],
         )
     return found
+
+
+# What every batch asks of every study is built once: building a statement costs more than running it.
+_STUDY = select(study).where(study.c.study_instance_uid == bindparam("uid")).with_for_update()
+_STUDY_GREW = (
+    update(study)
+    .where(study.c.id == bindparam("of_study"))
+    .values(
+        state=StudyState.Receiving,
+        orthanc_id=bindparam("orthanc_study"),
+        orthanc_patient_id=bindparam("orthanc_patient"),
+        instances=study.c.instances + bindparam("fresh"),
+        sequence=bindparam("highest"),
+        changed_at=bindparam("now"),
+        quiet_until=bindparam("quiet"),
+        completed_at=None,
+        modalities=bindparam("found"),
+    )
+)
+_SERIES = select(series).where(series.c.study_id == bindparam("of_study"))
+_COUNT_SERIES = (
+    update(series)
+    .where(series.c.study_id == bindparam("of_study"))
+    .values(
+        instances=select(func.count()).where(instance.c.series_id == series.c.id).correlate(series).scalar_subquery()
+    )
+)
+_KNOWN = select(instance).where(
+    instance.c.study_id == bindparam("of_study"),
+    instance.c.sop_instance_uid.in_(bindparam("uids", expanding=True)),
+)
+_NEW_INSTANCES = insert(instance)

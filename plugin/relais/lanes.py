@@ -51,7 +51,7 @@ class Lanes:
         if goes_down:
             values["down_since"] = now
         connection.execute(
-            upsert(connection, lane)
+            upsert(connection.dialect.name, lane)
             .values(name=name, **values)
             .on_conflict_do_update(index_elements=["name"], set_=values)
         )
@@ -87,7 +87,7 @@ class Lanes:
                 raise StateError("lane-paused")
             values = {"paused_at": self._clock.now(), "paused_reason": reason}
             connection.execute(
-                upsert(connection, lane)
+                upsert(connection.dialect.name, lane)
                 .values(name=name, failures=0, **values)
                 .on_conflict_do_update(index_elements=["name"], set_=values)
             )

@@ -278,7 +278,7 @@ class Notify:
     def _disable(self, connection: Connection, name: str) -> None:
         values = {"disabled_at": self._clock.now(), "reason": "it answered 410 Gone"}
         connection.execute(
-            upsert(connection, subscriber_table)
+            upsert(connection.dialect.name, subscriber_table)
             .values(name=name, **values)
             .on_conflict_do_update(index_elements=["name"], set_=values)
         )

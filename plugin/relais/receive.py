@@ -178,7 +178,7 @@ class Feed:
 
     def _advance(self, connection: Connection, batch: Batch, now: datetime) -> bool:
         if batch.since == 0:
-            first = upsert(connection, feed).values(name=NAME, cursor=0, anchor="", seen_at=now)
+            first = upsert(connection.dialect.name, feed).values(name=NAME, cursor=0, anchor="", seen_at=now)
             connection.execute(first.on_conflict_do_nothing())
         moved = connection.execute(
             update(feed)

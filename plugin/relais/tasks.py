@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, select, update
+from sqlalchemy.dialects import sqlite
 
 from relais.clock import Clock
 from relais.database import Database, upsert
@@ -77,35 +79,19 @@ class Tasks:
 
         One that waits is moved; one that runs will run once more; one that was given up is tried afresh.
         """
-        running = task.c.state == TaskState.Running
-        statement = upsert(connection, task).values(
-            kind=kind,
-            lane=lane,
-            key=key,
-            priority=priority,
-            state=TaskState.Waiting,
-            run_at=run_at,
-            attempts=0,
-            claims=0,
-            crashes=0,
-            payload=dict(payload),
-        )
-        new = statement.excluded
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["key"],
-                set_={
-                    "run_at": case((running, task.c.run_at), else_=new.run_at),
-                    "again_at": case((running, new.run_at), else_=None),
-                    "state": case((running, task.c.state), else_=TaskState.Waiting.value),
-                    "attempts": case((task.c.state == TaskState.Dead, 0), else_=task.c.attempts),
-                    "crashes": case((task.c.state == TaskState.Dead, 0), else_=task.c.crashes),
-                    "lane": new.lane,
-                    "priority": new.priority,
-                    "payload": new.payload,
-                },
-            )
-        )
+        values = {
+            "kind": kind,
+            "lane": lane,
+            "key": key,
+            "priority": priority,
+            "state": TaskState.Waiting,
+            "run_at": run_at,
+            "attempts": 0,
+            "claims": 0,
+            "crashes": 0,
+            "payload": dict(payload),
+        }
+        connection.execute(_schedule(connection.dialect.name), values)
 
     def due(self, limits: Mapping[str, int], busy: Mapping[str, int] | None = None) -> list[int]:
         """The tasks due in each open lane, as many as it has places: its limit less those that are `busy`.
@@ -290,6 +276,26 @@ class Tasks:
                             update(table).where(key == bindparam("row")).values({name: bindparam("moment")}),
                             [{"row": row[0], "moment": row[1] + jump} for row in rows],
                         )
+
+
+@cache
+def _schedule(dialect: str) -> sqlite.Insert:
+    """The upsert of `schedule`."""
+    statement = upsert(dialect, task)
+    new, running, dead = statement.excluded, task.c.state == TaskState.Running, task.c.state == TaskState.Dead
+    return statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "run_at": case((running, task.c.run_at), else_=new.run_at),
+            "again_at": case((running, new.run_at), else_=None),
+            "state": case((running, task.c.state), else_=TaskState.Waiting.value),
+            "attempts": case((dead, 0), else_=task.c.attempts),
+            "crashes": case((dead, 0), else_=task.c.crashes),
+            "lane": new.lane,
+            "priority": new.priority,
+            "payload": new.payload,
+        },
+    )
 
 
 def _fence(claim: Claim) -> dict[str, Any]:

@@ -15,14 +15,15 @@ import orthanc
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "plugin"))
 
 durations: list[int] = []
-register = orthanc.RegisterOnStoredInstanceCallback
+register = orthanc.RegisterOnChangeCallback
 
 
-def register_timed(callback: Callable[[Any, str], None]) -> None:
-    def timed(instance: Any, instance_id: str) -> None:
+def register_timed(callback: Callable[[Any, Any, str], None]) -> None:
+    def timed(change: Any, level: Any, resource: str) -> None:
         began = perf_counter_ns()
-        callback(instance, instance_id)
-        durations.append(perf_counter_ns() - began)
+        callback(change, level, resource)
+        if change == orthanc.ChangeType.NEW_INSTANCE:
+            durations.append(perf_counter_ns() - began)
 
     register(timed)
 
@@ -31,7 +32,7 @@ def answer(output: Any, _uri: str, **_request: Any) -> None:
     output.AnswerBuffer(json.dumps(durations), "application/json")
 
 
-orthanc.RegisterOnStoredInstanceCallback = register_timed
+orthanc.RegisterOnChangeCallback = register_timed
 orthanc.RegisterRestCallback("/bench/callbacks", answer)
 
 import main  # noqa: E402, F401 - it registers the callbacks, which must be ours by then

@@ -102,9 +102,9 @@ class Database:
             return revision
 
 
-def upsert(connection: Connection, table: Table) -> sqlite.Insert:
-    """An INSERT that knows ON CONFLICT; both databases spell it alike."""
-    if connection.dialect.name == "sqlite":
+def upsert(dialect: str, table: Table) -> sqlite.Insert:
+    """An INSERT that knows ON CONFLICT, for a database of this dialect; both spell it alike."""
+    if dialect == "sqlite":
         return sqlite.insert(table)
     return cast("sqlite.Insert", postgresql.insert(table))
 

@@ -55,27 +55,22 @@ def read_batch(orthanc: Orthanc, since: int, anchor: str, limit: int) -> Batch:
     if not ids:
         return Batch(since=since, **end)
     by_id = {each["ID"]: _stored(each) for each in orthanc.bulk(ids)}
-    return Batch(
-        since=since,
-        **end,
-        instances=[by_id[each] for each in ids if each in by_id],
-        series={each["ID"]: each for each in orthanc.bulk(ids, "Series")},
-        studies={each["ID"]: each for each in orthanc.bulk(ids, "Study")},
-    )
+    instances = [by_id[each] for each in ids if each in by_id]
+    return Batch(since=since, **end, instances=instances, **_parents(orthanc, instances))
 
 
 def read_study(orthanc: Orthanc, orthanc_id: str) -> Batch:
     """Everything that one study has now, as a batch; raises OrthancError when it is gone."""
     ids = [each["ID"] for each in orthanc.get(f"/studies/{orthanc_id}/instances")]
-    return Batch(
-        since=0,
-        last=0,
-        anchor="",
-        done=True,
-        instances=[_stored(each) for each in orthanc.bulk(ids)],
-        series={each["ID"]: each for each in orthanc.bulk(ids, "Series")},
-        studies={each["ID"]: each for each in orthanc.bulk(ids, "Study")},
-    )
+    instances = [_stored(each) for each in orthanc.bulk(ids)]
+    return Batch(since=0, last=0, anchor="", done=True, instances=instances, **_parents(orthanc, instances))
+
+
+def _parents(orthanc: Orthanc, instances: Sequence[Stored]) -> dict[str, Any]:
+    """The series and studies of these instances, by Orthanc id."""
+    series = {each["ID"]: each for each in orthanc.bulk(sorted({each.series_id for each in instances}))}
+    studies = {each["ID"]: each for each in orthanc.bulk(sorted({each["ParentStudy"] for each in series.values()}))}
+    return {"series": series, "studies": studies}
 
 
 def _stored(resource: dict[str, Any]) -> Stored:

@@ -52,15 +52,9 @@ class Orthanc:
         """PUT plain text."""
         self._request("PUT", path, text.encode())
 
-    def bulk(self, ids: Sequence[str], level: str | None = None) -> list[dict[str, Any]]:
-        """The resources of these ids with tags and metadata; with a level, their distinct parents of that level.
-
-        Ids that are no longer there are left out.
-        """
-        request: dict[str, object] = {"Resources": list(ids), "Metadata": True}
-        if level is not None:
-            request["Level"] = level
-        answer: list[dict[str, Any]] = self.post("/tools/bulk-content", request)
+    def bulk(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The resources of these ids with tags and metadata; those that are no longer there are left out."""
+        answer: list[dict[str, Any]] = self.post("/tools/bulk-content", {"Resources": list(ids), "Metadata": True})
         return answer
 
     def close(self) -> None:
