@@ -60,7 +60,7 @@ def run(scale: Scale) -> list[Figure]:
     job = Way(images=total, measure=_store_job)
     whole = Way(images=total, measure=_whole_way)
     shipped = Way(images=scale.of(200, step=50), measure=partial(_lua, options=AS_SHIPPED))
-    lean = Way(images=scale.of(400, step=50), measure=partial(_lua, options=LEAN))
+    lean = Way(images=scale.of(1000, step=50), measure=partial(_lua, options=LEAN))
     ways = [delivery, job, whole, shipped, lean]
     for ours_first in scale.orders():
         for way in ways if ours_first else reversed(ways):
