@@ -31,7 +31,7 @@ def _ingest(scale: Scale, studies: int, instances: int, size: int, label: str) -
     with Bench() as bench:
         images = write_studies(bench.new_folder(), studies=studies, instances=instances, size=size)
         warm = write_studies(bench.new_folder(), studies=1, instances=10, size=size)
-        for ours_first in scale.orders():
+        for ours_first in scale.orders(times=3):
             for is_ours in (ours_first, not ours_first):
                 server = bench.relais() if is_ours else bench.bare()
                 send_folder(warm, server)

@@ -15,9 +15,12 @@ class Scale:
         """The share of `count`, a multiple of `step`, and at least one step."""
         return max(step, round(count * self.share / step) * step)
 
-    def orders(self) -> Iterator[bool]:
-        """For each pair, whether ours goes first: turn and turn about, so that a drift hits both alike."""
-        for pair in range(self.pairs):
+    def orders(self, times: int = 1) -> Iterator[bool]:
+        """For each pair, whether ours goes first: turn and turn about, so that a drift hits both alike.
+
+        A figure whose runs scatter by more than its distance to the target takes so many `times` the pairs.
+        """
+        for pair in range(self.pairs * times):
             yield pair % 2 == 0
 
 

@@ -255,7 +255,14 @@ class OrthancServer:
             answers = self.rest.request("GET", "/system").status < 500
         except urllib3.exceptions.HTTPError:
             return False
-        return answers and (not self.configuration["DicomServerEnabled"] or is_listening(self.dicom_port))
+        listens = not self.configuration["DicomServerEnabled"] or is_listening(self.dicom_port)
+        return answers and listens and self._can_be_stopped()
+
+    def _can_be_stopped(self) -> bool:
+        """Whether it handles SIGTERM, which Orthanc learns to only after it answers (proc(5): SigCgt)."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+        return bool(caught >> (signal.SIGTERM - 1) & 1)
 
     def _is_frozen(self) -> bool:
         threads = Path(f"/proc/{self.pid}/task").glob("*/stat")
