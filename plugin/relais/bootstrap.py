@@ -256,6 +256,9 @@ def _register(orthanc: Any, relais: Relais) -> None:
             return
         try:
             if change == orthanc.ChangeType.ORTHANC_STARTED:
+                # Orthanc reports every change from this one thread, four for each image. Python makes and unmaps a
+                # stack for a foreign thread at each call, unless something keeps its state: one Ensure too many does.
+                ctypes.pythonapi.PyGILState_Ensure()
                 relais.start()
             elif change == orthanc.ChangeType.ORTHANC_STOPPED:
                 relais.stop()

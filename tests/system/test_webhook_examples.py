@@ -46,7 +46,12 @@ class Example:
         settings = {"DICOM_WEBHOOK_SECRET": SECRET, "PORT": str(self.port), "DATABASE": ":memory:"}
         with self._log.open("wb") as log:
             process = subprocess.Popen(self._command, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)
-        eventually(lambda: is_listening(self.port), what="the receiver listens")
+        try:
+            eventually(lambda: is_listening(self.port), what="the receiver listens")
+        except AssertionError:
+            process.kill()
+            process.wait()
+            raise AssertionError(self._log.read_text()) from None
         return process
 
     def new_events(self) -> list[str]:
