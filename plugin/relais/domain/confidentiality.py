@@ -1,0 +1,120 @@
+"""What PS3.15 table E.1-1 says of each attribute, in its Basic Application Level Confidentiality Profile.
+
+Not here: UIDs, which are all replaced; dates and times, which are moved or kept (Retain Longitudinal Temporal
+Information With Modified Dates); and private attributes, curves and overlays, which all go. Where the table leaves a
+choice, the one that every information object definition allows is taken.
+"""
+
+from __future__ import annotations
+
+
+def _keywords(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+REMOVED = _keywords(
+    """
+    AcquisitionComments AcquisitionProtocolDescription ActualHumanPerformersSequence AdditionalPatientHistory
+    AddressTrial AdmissionID AdmittingDiagnosesCodeSequence AdmittingDiagnosesDescription AffectedSOPInstanceUID
+    Allergies AnnotationGroupDescription Arbitrary AuthorObserverSequence BeamDescription BolusDescription
+    BranchOfService CameraOwnerName CassetteID CertifiedTimestamp ClinicalTrialProtocolEthicsCommitteeApprovalNumber
+    ClinicalTrialSeriesDescription ClinicalTrialSeriesID ClinicalTrialTimePointDescription CommentsOnRadiationDose
+    CommentsOnThePerformedProcedureStep CompensatorDescription ConfidentialityConstraintOnPatientDataDescription
+    ConsultingPhysicianIdentificationSequence ContainerComponentID ContainerDescription
+    ContentCreatorIdentificationCodeSequence ContributionDescription CountryOfResidence CurrentObserverTrial
+    CurrentPatientLocation CustodialOrganizationSequence DataSetTrailingPadding DecompositionDescription
+    DerivationDescription DeviceDescription DeviceSettingDescription DigitalSignaturesSequence
+    DischargeDiagnosisDescription DisplacementReferenceLabel DistributionAddress DistributionName
+    DoseReferenceDescription EntityDescription EntityName EquipmentFrameOfReferenceDescription EthnicGroup
+    FilterLookupTableDescription FixationDeviceDescription FractionGroupDescription FrameComments GPSAltitude
+    GPSAltitudeRef GPSAreaInformation GPSDOP GPSDateStamp GPSDestBearing GPSDestBearingRef GPSDestDistance
+    GPSDestDistanceRef GPSDestLatitude GPSDestLatitudeRef GPSDestLongitude GPSDestLongitudeRef GPSDifferential
+    GPSImgDirection GPSImgDirectionRef GPSLatitude GPSLatitudeRef GPSLongitude GPSLongitudeRef GPSMapDatum
+    GPSMeasureMode GPSProcessingMethod GPSSatellites GPSSpeed GPSSpeedRef GPSStatus GPSTimeStamp GPSTrack
+    GPSTrackRef GPSVersionID GantryID GeneratorID HumanPerformerName HumanPerformerOrganization IconImageSequence
+    IdentifyingComments ImageComments ImagePresentationComments ImagingServiceRequestComments Impressions
+    InstanceOriginStatus InstitutionAddress InstitutionalDepartmentName InstitutionalDepartmentTypeCodeSequence
+    InsurancePlanIdentification IntendedRecipientsOfResultsIdentificationSequence InterpretationApproverSequence
+    InterpretationAuthor InterpretationDiagnosisDescription InterpretationID InterpretationIDIssuer
+    InterpretationRecorder InterpretationText InterpretationTranscriber IssuerOfAdmissionID
+    IssuerOfAdmissionIDSequence IssuerOfClinicalTrialProtocolID IssuerOfClinicalTrialSeriesID
+    IssuerOfClinicalTrialSiteID IssuerOfClinicalTrialSubjectID IssuerOfClinicalTrialSubjectReadingID
+    IssuerOfClinicalTrialTimePointID IssuerOfPatientID IssuerOfServiceEpisodeID IssuerOfServiceEpisodeIDSequence
+    LensMake LensModel LensSerialNumber LensSpecification LongDeviceDescription MAC MakerNote MedicalAlerts
+    MedicalRecordLocator MilitaryRank ModifiedAttributesSequence ModifiedImageDescription ModifyingDeviceID
+    MultienergyAcquisitionDescription NameOfPhysiciansReadingStudy NamesOfIntendedRecipientsOfResults NetworkID
+    NonconformingDataElementValue NonconformingModifiedAttributesSequence Occupation OperatorIdentificationSequence
+    OrderCallbackPhoneNumber OrderCallbackTelecomInformation OrderEnteredBy OrderEntererLocation
+    OriginalAttributesSequence Originator OtherClinicalTrialProtocolIDsSequence OtherPatientIDs
+    OtherPatientIDsSequence OtherPatientNames ParticipantSequence PatientAddress PatientAge PatientBirthName
+    PatientBirthTime PatientComments PatientInstitutionResidence PatientInsurancePlanCodeSequence
+    PatientMotherBirthName PatientPrimaryLanguageCodeSequence PatientPrimaryLanguageModifierCodeSequence
+    PatientReligiousPreference PatientSetupPhotoDescription PatientSize PatientState PatientTelecomInformation
+    PatientTelephoneNumbers PatientTransportArrangements PatientTreatmentPreparationMethodDescription
+    PatientTreatmentPreparationProcedureParameterDescription PatientWeight PerformedLocation
+    PerformedProcedureStepDescription PerformedProcedureStepID PerformedStationAETitle
+    PerformedStationGeographicLocationCodeSequence PerformedStationName PerformedStationNameCodeSequence
+    PerformingPhysicianIdentificationSequence PerformingPhysicianName PersonAddress PersonTelecomInformation
+    PersonTelephoneNumbers PhysicianApprovingInterpretation PhysiciansOfRecord
+    PhysiciansOfRecordIdentificationSequence PhysiciansReadingStudyIdentificationSequence PlateID
+    PositionAcquisitionTemplateDescription PositionAcquisitionTemplateName PreMedication PregnancyStatus
+    PrescriptionDescription PriorTreatmentDoseDescription PyramidDescription PyramidLabel ROICreatorSequence
+    ROIDescription ROIGenerationDescription ROIInterpreterSequence ROIObservationDescription ROIObservationLabel
+    RTPlanDescription RTPlanName ReasonForOmissionDescription ReasonForRequestedProcedureCodeSequence ReasonForStudy
+    ReasonForTheImagingServiceRequest ReasonForTheRequestedProcedure ReasonForVisit ReasonForVisitCodeSequence
+    ReceivingAE ReferencedDigitalSignatureSequence ReferencedPatientAliasSequence ReferencedPatientPhotoSequence
+    ReferencedPatientSequence ReferencedSOPInstanceMACSequence ReferringPhysicianAddress
+    ReferringPhysicianIdentificationSequence ReferringPhysicianTelephoneNumbers RegionOfResidence
+    RequestAttributesSequence RequestedContrastAgent RequestedProcedureComments RequestedProcedureID
+    RequestedProcedureLocation RequestedSeriesDescription RequestingAE RequestingPhysician RequestingService
+    RespiratoryMotionCompensationTechniqueDescription ResponsibleOrganization ResponsiblePerson ResultsComments
+    ResultsDistributionListSequence ResultsID ResultsIDIssuer RetrieveAETitle ScheduledHumanPerformersSequence
+    ScheduledPatientInstitutionResidence ScheduledPerformingPhysicianIdentificationSequence
+    ScheduledPerformingPhysicianName ScheduledProcedureStepDescription ScheduledProcedureStepID
+    ScheduledProcedureStepLocation ScheduledStationAETitle ScheduledStationGeographicLocationCodeSequence
+    ScheduledStationName ScheduledStationNameCodeSequence ScheduledStudyLocation ScheduledStudyLocationAETitle
+    SeriesDescription ServiceEpisodeDescription ServiceEpisodeID SetupTechniqueDescription
+    ShieldingDeviceDescription SlideIdentifier SmokingStatus SourceManufacturer SpecialNeeds SpecimenAccessionNumber
+    SpecimenDetailedDescription SpecimenShortDescription StationAETitle StructureSetDescription StructureSetName
+    StudyComments StudyDescription StudyIDIssuer TelephoneNumberTrial TextComments TextString TopicAuthor
+    TopicKeywords TopicSubject TopicTitle TransducerIdentificationSequence TreatmentSites UDISequence
+    UniqueDeviceIdentifier VerbalSourceIdentifierCodeSequenceTrial VerbalSourceTrial VisitComments
+    WaveformFilterDescription XRayDetectorLabel
+    """
+)
+"""Taken out (X)."""
+
+EMPTIED = _keywords(
+    """
+    AccessionNumber AcquisitionContextSequence BarcodeValue ClinicalTrialCoordinatingCenterName
+    ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName ClinicalTrialTimePointID
+    ConceptualVolumeCombinationDescription ConceptualVolumeDescription ConsultingPhysicianName
+    DeviceAlternateIdentifier FillerOrderNumberImagingServiceRequest FractionationNotes
+    IssuerOfTheContainerIdentifierSequence IssuerOfTheSpecimenIdentifierSequence LabelText
+    ManufacturerDeviceIdentifier PatientBirthDate PatientName PatientSex PatientSexNeutered
+    PlacerOrderNumberImagingServiceRequest PrescriptionNotes PrescriptionNotesSequence ROIInterpreter ROIName
+    RTAccessoryDeviceSlotID RTAccessoryHolderSlotID RTPhysicianIntentNarrative RadiationGenerationModeDescription
+    ReasonForSuperseding ReferencedStudySequence ReferringPhysicianName RequestedProcedureDescription ReviewerName
+    SourceOfPreviousValues SourceSerialNumber SpecimenPreparationSequence StudyID TreatmentMachineName
+    TreatmentTechniqueNotes VerifyingObserverIdentificationCodeSequence
+    """
+)
+"""Left without a value (Z, X/Z)."""
+
+REPLACED = _keywords(
+    """
+    AcquisitionDeviceProcessingDescription AcquisitionFieldOfViewLabel AnnotationGroupLabel CertificateOfSigner
+    ClinicalTrialProtocolEthicsCommitteeName ClinicalTrialProtocolID ClinicalTrialSponsorName ClinicalTrialSubjectID
+    ClinicalTrialSubjectReadingID ContainerIdentifier ContentCreatorName ContrastBolusAgent DestinationAE DetectorID
+    DeviceLabel DeviceSerialNumber EntityLabel EntityLongLabel FlowIdentifier FrameOriginTimestamp
+    InstitutionCodeSequence InstitutionName InterlockDescription InterlockOriginDescription ModifyingSystem
+    OperatorsName PatientID PersonIdentificationCodeSequence PersonName ProtocolName RTPlanLabel RTPrescriptionLabel
+    RTToleranceSetLabel RTTreatmentApproachLabel RadiationDoseIdentificationLabel
+    RadiationDoseInVivoMeasurementLabel RadiationGenerationModeLabel ReasonForTheAttributeModification
+    SelectorAEValue SelectorASValue SelectorLOValue SelectorLTValue SelectorOBValue SelectorPNValue SelectorSHValue
+    SelectorSTValue SelectorUNValue SelectorURValue SelectorUTValue SourceIdentifier SpecimenIdentifier StationName
+    StructureSetLabel TreatmentPositionGroupLabel TreatmentSite TreatmentToleranceViolationDescription
+    UserContentLabel UserContentLongLabel VerifyingObserverName VerifyingOrganization XRayDetectorID XRaySourceID
+    """
+)
+"""Left with a value that says nothing (D, X/D, Z/D, X/Z/D)."""
