@@ -39,7 +39,7 @@ DOMAIN_STANDARD_LIBRARY = {
         "decimal",
         "difflib",
     ),
-    *("enum", "fnmatch", "fractions", "functools", "graphlib", "hashlib", "heapq", "ipaddress", "itertools"),
+    *("enum", "fnmatch", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "ipaddress", "itertools"),
     *("json", "math", "operator", "random", "re", "statistics", "string", "types", "typing", "unicodedata"),
     *("uuid", "zoneinfo"),
 }

@@ -20,10 +20,14 @@ from sqlalchemy import select
 from relais.audit import Audit
 from relais.clock import Clock, SharedClock, SystemClock
 from relais.configuration import Configuration, ConfigurationErrors, load
+from relais.connectivity import LANE as TESTS
+from relais.connectivity import Connectivity
 from relais.database import Database, upsert
 from relais.database.tables import configuration as configuration_table
 from relais.decide import Studies
 from relais.deliver import Deliver
+from relais.digests import Digests, overwrites
+from relais.failover import Failover
 from relais.intake import Intake
 from relais.journal import Journal
 from relais.lanes import DESTINATION, SUBSCRIBER, Lanes
@@ -32,10 +36,12 @@ from relais.notify import Notify
 from relais.orthanc import Orthanc
 from relais.orthanc.capabilities import Surroundings
 from relais.orthanc.log import OrthancHandler
+from relais.outcomes import Outcomes
 from relais.protect import Protect, is_needed
 from relais.receive import Feed
 from relais.tasks import Tasks
-from relais.transports.dicom import DicomTransport
+from relais.transports.opening import open_transport
+from relais.transports.probes import Ourselves
 from relais.web.application import create_application
 from relais.web.bridge import PATTERN, callback_of
 from relais.web.metrics import Metrics
@@ -69,12 +75,14 @@ class Relais:
     ledger: Ledger
     deliver: Deliver
     notify: Notify
+    connectivity: Connectivity
     worker: Worker
     metrics: Metrics
 
     def start(self) -> None:
         """Begin to work, from where the last process ended."""
         self._activate()
+        self.connectivity.schedule()
         self.feed.start()
         self.worker.start(self.surroundings.node)
 
@@ -127,6 +135,7 @@ def compose(
     limits = {
         "studies": STUDIES_AT_ONCE,
         "storage": 1,
+        TESTS: 2,
         **{DESTINATION + name: each.concurrency for name, each in configuration.destinations.items()},
         **{SUBSCRIBER + name: NOTICES_AT_ONCE for name in configuration.subscribers},
     }
@@ -134,7 +143,15 @@ def compose(
     protect = Protect(
         database=database, orthanc=orthanc, clock=clock, tasks=tasks, needed=is_needed(surroundings.document)
     )
-    ledger = Ledger(database=database, clock=clock, tasks=tasks, journal=journal, protect=protect)
+    ledger = Ledger(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        protect=protect,
+        destinations=configuration.destinations,
+        pools=configuration.pools,
+    )
     handlers: dict[str, Any] = {}
     metrics = Metrics()
     worker = Worker(
@@ -143,6 +160,7 @@ def compose(
         tasks=tasks,
         handlers=handlers,
         lanes=limits,
+        shared={name: limit for name, limit in limits.items() if name.startswith(DESTINATION)},
         observe=metrics.observe_task,
     )
     feed = Feed(
@@ -150,9 +168,22 @@ def compose(
         orthanc=orthanc,
         clock=clock,
         tasks=tasks,
-        intake=Intake(clock=clock, tasks=tasks, journal=journal, completeness=configuration.completeness),
+        intake=Intake(
+            clock=clock,
+            tasks=tasks,
+            journal=journal,
+            completeness=configuration.completeness,
+            streams=configuration.streams,
+        ),
         protect=protect.protect,
         received=worker.wake,
+    )
+    digests = Digests(
+        database=database,
+        orthanc=orthanc,
+        clock=clock,
+        tasks=tasks,
+        needed=overwrites(surroundings.document),
     )
     studies = Studies(
         database=database,
@@ -164,20 +195,57 @@ def compose(
         feed=feed,
         ledger=ledger,
         protect=protect,
+        digests=digests,
     )
     deliver = Deliver(
         database=database,
         clock=clock,
         tasks=tasks,
-        journal=journal,
         lanes=lanes,
-        protect=protect,
+        outcomes=Outcomes(
+            clock=clock,
+            tasks=tasks,
+            journal=journal,
+            lanes=lanes,
+            protect=protect,
+            destinations=configuration.destinations,
+        ),
         configuration=configuration,
-        transports={name: DicomTransport(orthanc, name, each) for name, each in configuration.destinations.items()},
+        transports={
+            name: open_transport(orthanc, name, each, configuration.sources)
+            for name, each in configuration.destinations.items()
+        },
         stopping=worker.stopping,
     )
     notify = Notify(database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration)
-    handlers |= {"route": studies, "deliver": deliver, "notify": notify, "unprotect": protect, "receive": feed}
+    failover = Failover(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        ledger=ledger,
+        destinations=configuration.destinations,
+    )
+    connectivity = Connectivity(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        configuration=configuration,
+        ourselves=Ourselves.of(surroundings.document),
+        stopping=worker.stopping,
+    )
+    handlers |= {
+        "receive": feed,
+        "begin": studies.begin,
+        "route": studies,
+        "deliver": deliver,
+        "failover": failover,
+        "notify": notify,
+        "unprotect": protect,
+        "digest": digests,
+        "test": connectivity,
+    }
     return Relais(
         configuration=configuration,
         surroundings=surroundings,
@@ -194,6 +262,7 @@ def compose(
         ledger=ledger,
         deliver=deliver,
         notify=notify,
+        connectivity=connectivity,
         worker=worker,
         metrics=metrics,
     )

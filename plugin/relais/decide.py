@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydicom.datadict import keyword_for_tag
@@ -21,9 +21,11 @@ from relais.database import Database, inserted_id
 from relais.database.listing import index, shown
 from relais.database.tables import decision as decision_table
 from relais.database.tables import delivery, instance, series, study
+from relais.digests import Digests
 from relais.domain.clinics import Resolution, resolve_clinic
+from relais.domain.completeness import Completion, completion
 from relais.domain.facts import Facts, Origin
-from relais.domain.routing import Decision, PlannedDelivery, decide
+from relais.domain.routing import Decision, decide
 from relais.domain.states import StudyState
 from relais.errors import OrthancError, StateError, UnknownError
 from relais.journal import Journal, Subject
@@ -34,6 +36,7 @@ from relais.receive import Feed
 from relais.tasks import Claim, Tasks
 
 LONGEST_VALUE = 1024
+MOST_INSTANCES = 1_000_000
 NOT_YET = timedelta(milliseconds=20)
 MISSING = 404
 
@@ -62,6 +65,7 @@ class Studies:
         feed: Feed,
         ledger: Ledger,
         protect: Protect,
+        digests: Digests,
     ) -> None:
         self._database = database
         self._orthanc = orthanc
@@ -72,6 +76,7 @@ class Studies:
         self._feed = feed
         self._ledger = ledger
         self._protect = protect
+        self._digests = digests
 
     def __call__(self, claim: Claim) -> None:
         """The task: complete the study if it is quiet, decide, and plan its deliveries."""
@@ -90,6 +95,48 @@ class Studies:
             self._tasks.check(connection, claim)  # the task is locked before the audit chain, as everywhere
             self._apply(connection, current, known, decided)
             self._tasks.finish(connection, claim)
+
+    def begin(self, claim: Claim) -> None:
+        """The task of a study's first images: learn how many it will have, and begin what need not wait for them."""
+        study_id = claim.payload["Study"]
+        with self._database.read() as connection:
+            row = connection.execute(select(study).where(study.c.id == study_id)).one()
+        known = self._read(row)
+        now = self._clock.now()
+        decided = decide(known.facts, self._configuration.rules, self._configuration.otherwise, now)
+        streams = self._configuration.streams
+        planned = [each for each in self._ledger.chosen(row, decided.deliveries) if each.destination in streams]
+        with self._database.write() as connection:
+            current = connection.execute(select(study).where(study.c.id == study_id).with_for_update()).one()
+            self._tasks.check(connection, claim)
+            if current.state == StudyState.Receiving:
+                self._expect(connection, current, known.tags.get("NumberOfStudyRelatedInstances", ""))
+                if planned and current.held_by is None:
+                    values = {"decision_id": self._write(connection, current, known, decided)}
+                    connection.execute(
+                        update(study).where(study.c.id == study_id).values(**values, clinic=known.facts.clinic)
+                    )
+                    self._ledger.begin(connection, current, planned)
+            self._tasks.finish(connection, claim)
+
+    def _expect(self, connection: Connection, row: Row[Any], text: str) -> None:
+        """The study is said to have so many instances (0020,1208): it is not complete before, nor long after."""
+        if not text.isdecimal() or not 0 < int(text) <= MOST_INSTANCES:
+            return
+        found = connection.execute(select(series.c.modality).where(series.c.study_id == row.id).distinct()).scalars()
+        quiet_until, why = completion(
+            self._configuration.completeness.patience(set(found)),
+            now=self._clock.now(),
+            since=row.receiving_since or row.received_at,
+            instances=row.instances,
+            expected=int(text),
+        )
+        connection.execute(
+            update(study)
+            .where(study.c.id == row.id)
+            .values(expected=int(text), quiet_until=quiet_until, completed_by=why.value)
+        )
+        self._ask(connection, row, quiet_until)
 
     def facts(self, study_instance_uid: str) -> Facts:
         """The facts of a study as they are now, for a dry run; raises UnknownError."""
@@ -139,13 +186,13 @@ class Studies:
             self._ask(connection, row)
         return len(rows)
 
-    def _ask(self, connection: Connection, row: Row[Any]) -> None:
+    def _ask(self, connection: Connection, row: Row[Any], run_at: datetime | None = None) -> None:
         self._tasks.schedule(
             connection,
             kind="route",
             lane="studies",
             key=f"route:{row.id}",
-            run_at=self._clock.now(),
+            run_at=run_at or self._clock.now(),
             payload={"Study": row.id},
         )
 
@@ -168,7 +215,11 @@ class Studies:
             connection.execute(
                 update(study).where(study.c.id == study_id).values(state=StudyState.Complete, completed_at=now)
             )
-            self._journal.record(connection, "study.complete", subject=_subject(row), Instances=row.instances)
+            detail = {"Instances": row.instances, "By": row.completed_by or Completion.Quiet.value}
+            if row.expected is not None:
+                detail["Expected"] = row.expected
+            self._journal.record(connection, "study.complete", subject=_subject(row), **detail)
+            self._digests.ask(connection, study_id)
             return row
 
     def _read(self, row: Row[Any]) -> Known:
@@ -231,16 +282,7 @@ class Studies:
 
     def _apply(self, connection: Connection, row: Row[Any], known: Known, decided: Decision) -> None:
         """Write the decision and what follows from it."""
-        now = self._clock.now()
-        result = connection.execute(
-            insert(decision_table).values(
-                study_id=row.id,
-                configuration=self._configuration.digest,
-                decided_at=now,
-                facts=known.facts.to_json(),
-                document=decided.to_json(),
-            )
-        )
+        decision_id = self._write(connection, row, known, decided)
         held = row.held_by is not None or decided.hold is not None
         connection.execute(
             update(study)
@@ -248,7 +290,7 @@ class Studies:
             .values(
                 state=StudyState.Held if held else StudyState.Routed,
                 hold_reason=row.hold_reason if row.held_by is not None else decided.hold,
-                decision_id=inserted_id(result),
+                decision_id=decision_id,
                 clinic=known.facts.clinic,
                 clinic_reason=known.clinic_reason,
                 **(shown(dict(known.tags)) if known.tags else {}),
@@ -264,7 +306,7 @@ class Studies:
                 Reason=row.hold_reason if row.held_by else decided.hold,
             )
             return
-        planned: tuple[PlannedDelivery, ...] = decided.deliveries
+        planned = self._ledger.chosen(row, decided.deliveries)
         self._ledger.plan(connection, row, planned)
         self._journal.record(
             connection,
@@ -273,6 +315,20 @@ class Studies:
             Destinations=[each.destination for each in planned],
         )
         self._protect.look(connection, row.id)
+
+    def _write(self, connection: Connection, row: Row[Any], known: Known, decided: Decision) -> int:
+        """Keep a decision with its facts; answers its id."""
+        return inserted_id(
+            connection.execute(
+                insert(decision_table).values(
+                    study_id=row.id,
+                    configuration=self._configuration.digest,
+                    decided_at=self._clock.now(),
+                    facts=known.facts.to_json(),
+                    document=decided.to_json(),
+                )
+            )
+        )
 
 
 def _reason(resolution: Resolution) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""④ Deliver: send what is above the mark, batch by batch, and move the mark.
+"""④ Deliver: send what is above the mark, batch by batch, move the mark, and prove that everything is there.
 
 The task `deliver` of a delivery runs in its destination's lane. Every batch is one attempt: judged before it starts,
 written down when it ends, in one transaction with the mark.
@@ -7,40 +7,42 @@ written down when it ends, in one transaction with the mark.
 from __future__ import annotations
 
 import logging
-import random
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
+from relais import proof
+from relais.batches import (
+    Batch,
+    count_delivered,
+    everything,
+    next_batch,
+    note_gaps,
+    refusals,
+    words,
+)
 from relais.clock import Clock
-from relais.configuration import Configuration, Destination
+from relais.configuration import Configuration, Destination, Proof
 from relais.database import Database
-from relais.database.tables import attempt, decision, delivery, instance, study
-from relais.domain.retry import Backoff, ErrorClass
-from relais.domain.states import DELIVERY, DeliveryState, StudyState, sources_of
-from relais.journal import Journal, Subject
+from relais.database.tables import decision, delivery, study
+from relais.domain.retry import ErrorClass
+from relais.domain.states import DeliveryState, StudyState
+from relais.domain.windows import next_open
 from relais.lanes import Lanes
-from relais.protect import Protect
-from relais.tasks import Claim, StaleClaimError, Tasks
+from relais.outcomes import Outcomes
+from relais.tasks import Claim, Tasks
 from relais.transports import SendingError, Transport
+from relais.watch import Watch
 from relais.worker import StoppingError
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """The next instances above the mark."""
-
-    delivery: Row[Any]
-    subject: Subject
-    instances: Sequence[str]  # Orthanc ids, by sequence number
-    mark: int  # the mark when they are through
-    bytes: int
+WAIT_HERE = timedelta(seconds=5)
+"""A wait for bandwidth that is worth keeping a place in the lane for."""
 
 
 class Deliver:
@@ -52,9 +54,8 @@ class Deliver:
         database: Database,
         clock: Clock,
         tasks: Tasks,
-        journal: Journal,
         lanes: Lanes,
-        protect: Protect,
+        outcomes: Outcomes,
         configuration: Configuration,
         transports: Mapping[str, Transport],
         stopping: threading.Event,
@@ -62,9 +63,8 @@ class Deliver:
         self._database = database
         self._clock = clock
         self._tasks = tasks
-        self._journal = journal
         self._lanes = lanes
-        self._protect = protect
+        self._outcomes = outcomes
         self._configuration = configuration
         self._transports = transports
         self._stopping = stopping
@@ -72,252 +72,243 @@ class Deliver:
         """Of each delivery that moves at this moment: how many instances of its batch are through."""
 
     def __call__(self, claim: Claim) -> None:
-        """The task: batch after batch until the mark is the study's sequence."""
+        """The task: batch after batch until nothing is above the mark, then the proof."""
         delivery_id = claim.payload["Delivery"]
         suspect = self._lanes.is_suspect(claim.lane)
         try:
             while (batch := self._begin(claim, delivery_id)) is not None:
+                if batch.items and not self._has_bandwidth(claim, batch):
+                    return
                 started_at = self._clock.now()
                 try:
-                    self._send(batch, suspect=suspect)
+                    if batch.items:
+                        ended = self._through(claim, batch, started_at, self._send(batch, suspect=suspect))
+                    else:
+                        ended = self._proven(claim, batch, started_at, self._ask(batch))
                 except SendingError as error:
                     self._failed(claim, batch, started_at, error)
                     return
-                except InterruptedError as error:
-                    raise StoppingError from error
-                suspect = False
-                if self._through(claim, batch, started_at):
+                if ended:
                     return
+                suspect = False
         finally:
             self.progress.pop(delivery_id, None)
 
     def _begin(self, claim: Claim, delivery_id: int) -> Batch | None:
-        """Judge the delivery as it is now, and take its next batch; None when there is nothing to send."""
+        """Judge the delivery as it is now, and take its next batch: one without items when only the proof is left.
+
+        None when there is nothing to be done now.
+        """
         if self._stopping.is_set():
             raise StoppingError
+        now = self._clock.now()
         with self._database.read() as connection:
-            row = connection.execute(
-                select(
-                    delivery,
-                    study.c.study_instance_uid,
-                    study.c.held_by,
-                    study.c.state.label("study_state"),
-                    decision.c.configuration,
-                )
-                .join(study, study.c.id == delivery.c.study_id)
-                .join(decision, decision.c.id == study.c.decision_id)
-                .where(delivery.c.id == delivery_id)
-            ).one()
+            row = _find(connection, delivery_id)
             destination = self._configuration.destinations.get(row.destination)
-            wanted = row.state in (DeliveryState.Scheduled, DeliveryState.InProgress)
-            batch = None if destination is None else self._next(connection, row, destination)
-        # A held study, and one decided under another configuration, is planned anew before more of it is sent.
-        allowed = (
-            row.study_state != StudyState.Held
-            and row.held_by is None
-            and row.configuration == self._configuration.digest
-        )
-        if wanted and allowed and batch is not None and row.state == DeliveryState.InProgress:
-            return batch
+            # A held study, and one decided under another configuration, is planned anew before more of it is sent.
+            allowed = (
+                row.state in (DeliveryState.Scheduled, DeliveryState.InProgress)
+                and row.study_state != StudyState.Held
+                and row.held_by is None
+                and row.configuration == self._configuration.digest
+            )
+            opens = now if destination is None else next_open(destination.windows, self._zone(row), now)
+            if destination is not None and allowed and opens == now and row.state == DeliveryState.InProgress:
+                batch = next_batch(connection, row, destination)
+                if batch is not None:
+                    return batch
         with self._database.write() as connection:
-            if not (wanted and allowed) or destination is None:
+            if destination is None or not allowed:
                 self._tasks.finish(connection, claim)
                 return None
-            _lock(connection, row)
+            row = _lock(connection, row)
             self._tasks.check(connection, claim)
-            if batch is None:
-                self._complete(connection, claim, row, row.mark)
+            if opens > now:
+                self._outcomes.put_off(connection, claim, row.id, opens)
                 return None
-            self._move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
+            batch = next_batch(connection, row, destination)
+            if batch is None:
+                return self._everything_sent(connection, claim, row, destination)
+            self._outcomes.move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
             if row.state != DeliveryState.InProgress and row.mark == 0 and row.attempts == 0:
-                self._record(connection, "delivery.started", batch)
+                self._outcomes.record(connection, "delivery.started", row)
         return batch
 
-    def _next(self, connection: Connection, row: Row[Any], destination: Destination) -> Batch | None:
-        """The instances above the mark, so many and so large as the destination takes at once, but at least one."""
-        above = connection.execute(
-            select(instance.c.orthanc_id, instance.c.sequence, instance.c.bytes)
-            .where(instance.c.study_id == row.study_id, instance.c.sequence > row.mark)
-            .order_by(instance.c.sequence)
-            .limit(destination.batch_instances)
-        ).all()
-        if not above:
+    def _everything_sent(
+        self, connection: Connection, claim: Claim, row: Row[Any], destination: Destination
+    ) -> Batch | None:
+        """Nothing is left to send: end here, or answer a batch without items whose proof is to be asked for."""
+        refused, first = refusals(connection, row.id)
+        if refused:
+            self._outcomes.give_up(connection, claim, row, {**(first or {}), "Refused": refused})
             return None
-        limit, size = destination.batch_megabytes * 1_000_000, 0
-        chosen: list[Any] = []
-        for each in above:
-            if chosen and size + each.bytes > limit:
-                break
-            chosen.append(each)
-            size += each.bytes
-        return Batch(
-            delivery=row,
-            subject=Subject(id=row.study_id, study_instance_uid=row.study_instance_uid),
-            instances=[each.orthanc_id for each in chosen],
-            mark=chosen[-1].sequence,
-            bytes=size,
-        )
+        if row.study_state == StudyState.Receiving:  # so far; the study's completion, or another image, goes on
+            self._tasks.finish(connection, claim)
+            return None
+        if row.state != DeliveryState.InProgress:
+            self._outcomes.move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
+        whole = everything(connection, row, destination)
+        if destination.proof is Proof.Stored or not whole.items:
+            self._outcomes.complete(connection, claim, row, proof.document_of(Proof.Stored, whole, self._clock.now()))
+            return None
+        return replace(whole, items=(), ids={})
 
-    def _send(self, batch: Batch, *, suspect: bool) -> None:
+    def _ask(self, batch: Batch) -> proof.Answer:
+        """Ask for the proof of the whole delivery."""
+        row = batch.delivery
+        destination = self._configuration.destinations[row.destination]
+        with self._database.read() as connection:
+            whole = everything(connection, row, destination)
+        return proof.ask(destination.proof, self._transports[row.destination], whole, row.proof, self._clock.now())
+
+    def _proven(self, claim: Claim, batch: Batch, started_at: datetime, answer: proof.Answer) -> bool:
+        """Write down what the destination said of everything; says whether that was all for now."""
+        destination = self._configuration.destinations[batch.delivery.destination]
+        with self._database.write() as connection:
+            row = _lock(connection, batch.delivery)
+            self._tasks.check(connection, claim)
+            if row.state != DeliveryState.InProgress:  # held or canceled meanwhile
+                self._tasks.finish(connection, claim)
+                return True
+            if next_batch(connection, row, destination) is not None:  # another image arrived
+                return False
+            if answer.missing:
+                whole = everything(connection, row, destination)
+                note_gaps(connection, whole, {key: error for key, error in answer.missing.items() if key in whole.ids})
+                error = next(iter(answer.missing.values()))
+                document = words(error, Refused=len(answer.missing))
+                self._outcomes.note(connection, batch, started_at, document)
+                self._outcomes.later(connection, claim, row, document)
+            elif answer.awaited is not None:
+                run_at = self._clock.now() + proof.LOOK_AGAIN
+                connection.execute(
+                    update(delivery)
+                    .where(delivery.c.id == row.id)
+                    .values(proof=answer.awaited, next_attempt=run_at, last_error=None)
+                )
+                self._tasks.retry(connection, claim, run_at)
+            else:
+                self._outcomes.complete(connection, claim, row, answer.document)
+            return True
+
+    def _send(self, batch: Batch, *, suspect: bool) -> Mapping[str, SendingError]:
+        """Send one batch; answers what the peer refused. Raises SendingError."""
         delivery_id = batch.delivery.id
+        destination = self._configuration.destinations[batch.delivery.destination]
         transport = self._transports[batch.delivery.destination]
         if suspect:
             transport.probe()
-        transport.send(
-            batch.instances,
-            progress=lambda through: self.progress.__setitem__(delivery_id, through),
-            stopping=self._stopping,
+        watch = Watch(
+            self._stopping,
+            destination.timeout,
+            max(each.bytes for each in batch.items),
+            lambda through: self.progress.__setitem__(delivery_id, through),
         )
+        try:
+            return transport.send(batch.items, progress=watch.progress, stopping=watch)
+        except InterruptedError as error:
+            if self._stopping.is_set():
+                raise StoppingError from error
+            text = f"no image got through within {destination.timeout} s"
+            raise SendingError(ErrorClass.Transient, "too-slow", text, unreachable=True) from error
 
-    def _through(self, claim: Claim, batch: Batch, started_at: datetime) -> bool:
-        """The destination has the batch: move the mark; says whether the delivery is complete."""
+    def _has_bandwidth(self, claim: Claim, batch: Batch) -> bool:
+        """Wait for the lane's bandwidth; where that takes long, the task is put off, and the answer is False."""
+        rate = self._configuration.destinations[batch.delivery.destination].bandwidth
+        if rate is None:
+            return True
         with self._database.write() as connection:
-            row, sequence = _lock(connection, batch.delivery)
+            now = self._clock.now()
+            starts = self._lanes.reserve(connection, claim.lane, batch.bytes * 8 / (rate * 1e6), WAIT_HERE)
+        if starts > now + WAIT_HERE:
+            with self._database.write() as connection:
+                row = _lock(connection, batch.delivery)
+                self._tasks.check(connection, claim)
+                self._outcomes.put_off(connection, claim, row.id, starts)
+            return False
+        if self._stopping.wait(max(0.0, (starts - now).total_seconds())):
+            raise StoppingError
+        return True
+
+    def _through(self, claim: Claim, batch: Batch, started_at: datetime, refused: Mapping[str, SendingError]) -> bool:
+        """The destination has the batch but for what it refused: move the mark; says whether that was all for now."""
+        destination = self._configuration.destinations[batch.delivery.destination]
+        error = next((each for each in refused.values() if each.error_class is ErrorClass.Transient), None)
+        error = error or next(iter(refused.values()), None)
+        document = None if error is None else words(error, Refused=len(refused))
+        passes = error is not None and error.error_class is ErrorClass.Transient
+        with self._database.write() as connection:
+            row = _lock(connection, batch.delivery)
             self._tasks.check(connection, claim)
-            self._note(connection, batch, started_at, None)
-            delivered = connection.execute(
-                select(func.count()).where(instance.c.study_id == row.study_id, instance.c.sequence <= batch.mark)
-            ).scalar_one()
-            connection.execute(
-                update(delivery)
-                .where(delivery.c.id == row.id)
-                .values(mark=batch.mark, delivered=delivered, attempts=0, last_error=None)
-            )
+            self._outcomes.note(connection, batch, started_at, document)
+            note_gaps(connection, batch, refused)
+            values = {
+                "mark": batch.mark,
+                "delivered": count_delivered(connection, row, destination, batch.mark),
+                "attempts": row.attempts if passes else 0,
+                "last_error": document,
+                "proof": None,
+            }
+            connection.execute(update(delivery).where(delivery.c.id == row.id).values(values))
             self.progress.pop(row.id, None)
             self._lanes.succeeded(connection, claim.lane)
-            if batch.mark < sequence or row.state != DeliveryState.InProgress:
-                return False
-            self._complete(connection, claim, batch.delivery, batch.mark)
-            return True
-
-    def _complete(self, connection: Connection, claim: Claim, row: Row[Any], mark: int) -> None:
-        """Everything is there: write the proof, tell of it, and end the task."""
-        now = self._clock.now()
-        delivered = connection.execute(
-            select(func.count()).where(instance.c.study_id == row.study_id, instance.c.sequence <= mark)
-        ).scalar_one()
-        self._move(
-            connection,
-            row.id,
-            DeliveryState.Completed,
-            delivered=delivered,
-            finished_at=now,
-            next_attempt=None,
-            proof={"Kind": "Stored", "Instances": delivered, "At": now.isoformat()},
-        )
-        self._journal.record(
-            connection,
-            "delivery.completed",
-            subject=Subject(id=row.study_id, study_instance_uid=row.study_instance_uid),
-            Delivery=row.id,
-            Destination=row.destination,
-            Instances=delivered,
-        )
-        self._protect.look(connection, row.study_id)
-        self._tasks.finish(connection, claim)
-
-    def _failed(self, claim: Claim, batch: Batch, started_at: datetime, error: SendingError) -> None:
-        """The batch did not get through: try again later, or give up and say so."""
-        now = self._clock.now()
-        retry = self._configuration.destinations[batch.delivery.destination].retry
-        backoff = Backoff(first=retry.first_delay, maximum=retry.maximum_delay)
-        words = {"Class": error.error_class, "Code": error.code, "Text": error.text}
-        with self._database.write() as connection:
-            row, _ = _lock(connection, batch.delivery)
-            self._tasks.check(connection, claim)
-            self._note(connection, batch, started_at, words)
             if row.state != DeliveryState.InProgress:  # held or canceled meanwhile
                 self._tasks.finish(connection, claim)
-                return
-            attempts = row.attempts + 1
-            given_up = now - row.owed_since >= retry.give_up_after
-            if error.unreachable:
-                probe_at = self._lanes.failed(connection, claim.lane, words, backoff)
-            if error.error_class is ErrorClass.Permanent or given_up:
-                self._move(
-                    connection,
-                    row.id,
-                    DeliveryState.Failed,
-                    attempts=attempts,
-                    last_error=words,
-                    finished_at=now,
-                    next_attempt=None,
-                )
-                self._record(
-                    connection,
-                    "delivery.failed",
-                    batch,
-                    Class=error.error_class,
-                    Code=error.code,
-                    Attempts=attempts,
-                )
+                return True
+            if document is not None and passes:
+                self._outcomes.later(connection, claim, row, document)
+                return True
+            row = _find(connection, row.id)
+            if next_batch(connection, row, destination) is not None:
+                return False
+            return self._everything_sent(connection, claim, row, destination) is None
+
+    def _failed(self, claim: Claim, batch: Batch, started_at: datetime, error: SendingError) -> None:
+        """The batch did not get through, or the proof could not be asked for: try again later, or give up."""
+        with self._database.write() as connection:
+            row = _lock(connection, batch.delivery)
+            self._tasks.check(connection, claim)
+            self._outcomes.note(connection, batch, started_at, words(error))
+            if row.state != DeliveryState.InProgress:  # held or canceled meanwhile
                 self._tasks.finish(connection, claim)
-                return
-            if error.unreachable:
-                run_at = probe_at
-            elif error.error_class is ErrorClass.Configuration:
-                run_at = now + retry.maximum_delay
+            elif error.error_class is ErrorClass.Permanent:
+                self._outcomes.give_up(connection, claim, row, words(error))
             else:
-                run_at = now + backoff.delay(attempts, random.random())
-            self._move(
-                connection,
-                row.id,
-                DeliveryState.Scheduled,
-                attempts=attempts,
-                last_error=words,
-                next_attempt=run_at,
-            )
-            self._tasks.retry(connection, claim, run_at, error.code)
-        log.info(
-            "delivery %d to %s: %s (%s), again at %s",
-            row.id,
-            row.destination,
-            error.code,
-            error.error_class,
-            run_at,
-        )
+                self._outcomes.later(connection, claim, row, words(error), unreachable=error.unreachable)
 
-    def _note(
-        self, connection: Connection, batch: Batch, started_at: datetime, error: Mapping[str, Any] | None
-    ) -> None:
-        connection.execute(
-            insert(attempt).values(
-                delivery_id=batch.delivery.id,
-                started_at=started_at,
-                finished_at=self._clock.now(),
-                instances=len(batch.instances),
-                bytes=batch.bytes,
-                error=error,
-            )
-        )
-
-    def _move(self, connection: Connection, delivery_id: int, state: DeliveryState, **values: object) -> None:
-        moved = connection.execute(
-            update(delivery)
-            .where(delivery.c.id == delivery_id, delivery.c.state.in_(sources_of(DELIVERY, state)))
-            .values(state=state, **values)
-        )
-        if moved.rowcount == 0:
-            raise StaleClaimError(f"deliver:{delivery_id}")
-
-    def _record(self, connection: Connection, action: str, batch: Batch, **detail: Any) -> None:
-        self._journal.record(
-            connection,
-            action,
-            subject=batch.subject,
-            Delivery=batch.delivery.id,
-            Destination=batch.delivery.destination,
-            **detail,
-        )
+    def _zone(self, row: Row[Any]) -> str:
+        """The time zone of the study's clinic."""
+        clinic = self._configuration.clinics.get(row.clinic) if row.clinic else None
+        return clinic.time_zone if clinic else "UTC"
 
 
-def _lock(connection: Connection, row: Row[Any]) -> tuple[Row[Any], int]:
-    """The delivery as it is now, and its study's sequence; both stay so until the transaction ends.
+def _lock(connection: Connection, row: Row[Any]) -> Row[Any]:
+    """The delivery as it is now; it and its study stay so until the transaction ends.
 
     Always the study first, then the delivery, then the task: transactions that lock in one order never wait in a
     circle.
     """
-    sequence: int = connection.execute(
-        select(study.c.sequence).where(study.c.id == row.study_id).with_for_update()
-    ).scalar_one()
-    return connection.execute(select(delivery).where(delivery.c.id == row.id).with_for_update()).one(), sequence
+    connection.execute(select(study.c.id).where(study.c.id == row.study_id).with_for_update())
+    connection.execute(select(delivery.c.id).where(delivery.c.id == row.id).with_for_update())
+    return _find(connection, row.id)
+
+
+def _find(connection: Connection, delivery_id: int) -> Row[Any]:
+    return connection.execute(_OWED, {"delivery": delivery_id}).one()
+
+
+# Asked for at every batch, and built once: building a statement costs more than running it.
+_OWED = (
+    select(
+        delivery,
+        study.c.study_instance_uid,
+        study.c.sequence,
+        study.c.clinic,
+        study.c.held_by,
+        study.c.state.label("study_state"),
+        decision.c.configuration,
+    )
+    .join(study, study.c.id == delivery.c.study_id)
+    .join(decision, decision.c.id == study.c.decision_id)
+    .where(delivery.c.id == bindparam("delivery"))
+)

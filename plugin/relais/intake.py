@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,12 @@ from relais.clock import Clock
 from relais.configuration import Completeness
 from relais.database import inserted_id
 from relais.database.listing import index, shown
-from relais.database.tables import instance, series, study, study_modality
-from relais.domain.states import StudyState
+from relais.database.tables import delivery, instance, series, study, study_modality
+from relais.domain.completeness import completion
+from relais.domain.priority import Priority
+from relais.domain.states import DeliveryState, StudyState
 from relais.journal import Journal, Subject
+from relais.lanes import DESTINATION
 from relais.orthanc.changes import Batch, Stored, text_of
 from relais.tasks import Tasks
 
@@ -26,11 +29,20 @@ log = logging.getLogger(__name__)
 class Intake:
     """Stores batches, within the caller's transaction."""
 
-    def __init__(self, *, clock: Clock, tasks: Tasks, journal: Journal, completeness: Completeness) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tasks: Tasks,
+        journal: Journal,
+        completeness: Completeness,
+        streams: Collection[str] = (),
+    ) -> None:
         self._clock = clock
         self._tasks = tasks
         self._journal = journal
         self._completeness = completeness
+        self._streams = streams  # destinations that receive while a study still arrives
 
     def store(self, connection: Connection, batch: Batch, *, apart: bool = False) -> list[str]:
         """Store every study of the batch.
@@ -87,7 +99,15 @@ class Intake:
             return
         connection.execute(_COUNT_SERIES, {"of_study": study_id})
         modalities = set(row.modalities.split("\\")) if row and not grew else _modalities(connection, study_id)
-        quiet_until = now + self._completeness.quiet(modalities)
+        receiving = row is not None and row.state == StudyState.Receiving
+        since = row.receiving_since if row is not None and receiving and row.receiving_since else now
+        quiet_until, why = completion(
+            self._completeness.patience(modalities),
+            now=now,
+            since=since,
+            instances=fresh + (row.instances if row is not None else 0),
+            expected=row.expected if row is not None else None,
+        )
         connection.execute(
             _STUDY_GREW,
             {
@@ -98,6 +118,8 @@ class Intake:
                 "highest": sequence,
                 "now": now,
                 "quiet": quiet_until,
+                "since": since,
+                "why": why.value,
                 "found": "\\".join(sorted(modalities)),
             },
         )
@@ -106,14 +128,41 @@ class Intake:
             self._journal.record(connection, "study.received", subject=subject, Instances=fresh)
         elif state != StudyState.Receiving:
             self._journal.record(connection, "study.reopened", subject=subject, Added=fresh, Changed=changed)
+        self._schedule(connection, "route", study_id, quiet_until)
+        if row is None:
+            self._schedule(connection, "begin", study_id, now)
+        elif self._streams:
+            self._stream(connection, study_id, now)
+
+    def _schedule(self, connection: Connection, kind: str, study_id: int, run_at: datetime) -> None:
         self._tasks.schedule(
             connection,
-            kind="route",
+            kind=kind,
             lane="studies",
-            key=f"route:{study_id}",
-            run_at=quiet_until,
+            key=f"{kind}:{study_id}",
+            run_at=run_at,
             payload={"Study": study_id},
         )
+
+    def _stream(self, connection: Connection, study_id: int, now: datetime) -> None:
+        """Those who receive while images arrive go on with these."""
+        rows = connection.execute(
+            select(delivery.c.id, delivery.c.destination, delivery.c.priority, delivery.c.attempts).where(
+                delivery.c.study_id == study_id,
+                delivery.c.destination.in_(self._streams),
+                delivery.c.state == DeliveryState.InProgress,
+            )
+        )
+        for row in rows:
+            self._tasks.schedule(
+                connection,
+                kind="deliver",
+                lane=DESTINATION + row.destination,
+                key=f"deliver:{row.id}",
+                run_at=now,
+                priority=Priority(row.priority),
+                payload={"Delivery": row.id},
+            )
 
     def _insert_study(
         self, connection: Connection, uid: str, resource: dict[str, Any], first: Stored, now: datetime
@@ -210,6 +259,7 @@ def _store_instances(
                 "study_id": study_id,
                 "series_id": series_ids[each.series_id],
                 "sop_instance_uid": each.sop_instance_uid,
+                "sop_class_uid": text_of(each.metadata.get("SopClassUid")) or None,
                 "orthanc_id": each.orthanc_id,
                 "sequence": sequence,
                 "file": each.file,
@@ -266,6 +316,8 @@ _STUDY_GREW = (
         sequence=bindparam("highest"),
         changed_at=bindparam("now"),
         quiet_until=bindparam("quiet"),
+        receiving_since=bindparam("since"),
+        completed_by=bindparam("why"),
         completed_at=None,
         modalities=bindparam("found"),
     )

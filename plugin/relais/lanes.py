@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -58,6 +58,14 @@ class Lanes:
         if goes_down and name.startswith(DESTINATION):
             destination = name.removeprefix(DESTINATION)
             self._journal.record(connection, "destination.down", Destination=destination, Error=error["Text"])
+            self._tasks.schedule(  # whoever stands in for it takes over
+                connection,
+                kind="failover",
+                lane="studies",
+                key=f"failover:{name}",
+                run_at=now,
+                payload={"Destination": destination},
+            )
         return probe_at
 
     def succeeded(self, connection: Connection, name: str) -> None:
@@ -71,6 +79,24 @@ class Lanes:
         self._tasks.hurry(connection, name)
         if row.down_since is not None and name.startswith(DESTINATION):
             self._journal.record(connection, "destination.up", Destination=name.removeprefix(DESTINATION))
+
+    def reserve(self, connection: Connection, name: str, seconds: float, at_most: timedelta) -> datetime:
+        """Take so many seconds of the lane's bandwidth; answers when they begin.
+
+        Nothing is taken where that is further away than `at_most`. The lane keeps the moment until which it is spoken
+        for (the generic cell rate algorithm, ITU-T I.371), so the limit holds over all nodes and over restarts.
+        """
+        now = self._clock.now()
+        row = connection.execute(select(lane).where(lane.c.name == name).with_for_update()).one_or_none()
+        starts = max(now, row.bandwidth_free_at or now) if row else now
+        if starts <= now + at_most:
+            values = {"bandwidth_free_at": starts + timedelta(seconds=seconds)}
+            connection.execute(
+                upsert(connection.dialect.name, lane)
+                .values(name=name, failures=0, **values)
+                .on_conflict_do_update(index_elements=["name"], set_=values)
+            )
+        return starts
 
     def is_suspect(self, name: str) -> bool:
         """Whether the lane's last attempt failed."""

@@ -7,14 +7,19 @@ mark.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from relais.batches import want_gaps
 from relais.clock import Clock
+from relais.configuration import Destination, Pool
 from relais.database import Database, inserted_id
 from relais.database.tables import delivery, lane, study
+from relais.domain.pools import choose
 from relais.domain.priority import Priority
 from relais.domain.routing import PlannedDelivery
 from relais.domain.states import DELIVERY, OWED, DeliveryState, sources_of
@@ -30,12 +35,45 @@ UNSENT = (DeliveryState.Scheduled, DeliveryState.InProgress, DeliveryState.Faile
 class Ledger:
     """Plans deliveries, and does to them what a person asks."""
 
-    def __init__(self, *, database: Database, clock: Clock, tasks: Tasks, journal: Journal, protect: Protect) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        tasks: Tasks,
+        journal: Journal,
+        protect: Protect,
+        destinations: Mapping[str, Destination],
+        pools: Mapping[str, Pool],
+    ) -> None:
+        self._destinations = destinations
+        self._pools = pools
         self._database = database
         self._clock = clock
         self._tasks = tasks
         self._journal = journal
         self._protect = protect
+
+    def chosen(self, row: Row[Any], planned: Sequence[PlannedDelivery]) -> list[PlannedDelivery]:
+        """The deliveries with a destination in the place of each pool: always the same for a patient."""
+        found: dict[str, PlannedDelivery] = {}
+        for each in planned:
+            pool = self._pools.get(each.destination)
+            if pool is None:
+                found[each.destination] = each
+                continue
+            name = choose(pool.of, row.patient_id or row.study_instance_uid)
+            if name is not None and name not in found:
+                found[name] = replace(each, destination=name, pool=each.destination)
+        return list(found.values())
+
+    def begin(self, connection: Connection, row: Row[Any], planned: Sequence[PlannedDelivery]) -> None:
+        """Owe a study that still arrives to those who need not wait for its end."""
+        for each in planned:
+            known = connection.execute(
+                select(delivery).where(delivery.c.study_id == row.id, delivery.c.destination == each.destination)
+            ).one_or_none()
+            self._owe(connection, row, each, known)
 
     def plan(self, connection: Connection, row: Row[Any], planned: Sequence[PlannedDelivery]) -> None:
         """Owe this study (a row of `study`) to the planned destinations, and no longer to others."""
@@ -47,7 +85,7 @@ class Ledger:
             self._owe(connection, row, each, known.get(each.destination))
         wanted = {each.destination for each in planned}
         for name, unwanted in known.items():
-            if name not in wanted and unwanted.state in UNSENT:
+            if wanted.isdisjoint({name, unwanted.failover_of}) and unwanted.state in UNSENT:
                 self._cancel(connection, row, unwanted, actor="relais", reason="no rule asks for it any more")
 
     def retry(self, delivery_id: int, *, actor: str, reason: str) -> None:
@@ -61,6 +99,7 @@ class Ledger:
             since = row.owed_since if row.state in UNSENT and row.finished_at is None else self._clock.now()
             fresh = {"attempts": 0, "last_error": None, "finished_at": None, "owed_since": since}
             self._move(connection, row, DeliveryState.Scheduled, **fresh)
+            want_gaps(connection, row.id)
             self._schedule(connection, row.id, row.destination, row.priority)
             self._record(connection, "delivery.retried", row, subject, actor, reason)
 
@@ -95,9 +134,58 @@ class Ledger:
             owner = connection.execute(select(study).where(study.c.id == subject.id)).one()
             self._cancel(connection, owner, row, actor=actor, reason=reason)
 
-    def _owe(self, connection: Connection, row: Row[Any], planned: PlannedDelivery, known: Row[Any] | None) -> None:
+    def redirect(self, delivery_id: int, destination: str, *, actor: str, reason: str) -> int:
+        """Owe the study to another destination instead; answers the delivery there."""
+        if destination not in self._destinations:
+            raise UnknownError("destination", destination)
+        with self._database.write() as connection:
+            row, subject = _find(connection, delivery_id)
+            if row.destination == destination:
+                raise StateError("same-destination")
+            owner = connection.execute(select(study).where(study.c.id == subject.id)).one()
+            there = PlannedDelivery(destination=destination, priority=Priority(row.priority), purpose=row.purpose)
+            why = {"RedirectedFrom": row.destination, "By": actor, "Reason": reason}
+            answer = self.stand_in(connection, owner, there, why)
+            if row.state in UNSENT or row.state == DeliveryState.Held:
+                self._cancel(connection, owner, row, actor=actor, reason=f"→ {destination}: {reason}")
+            self._record(connection, "delivery.redirected", row, subject, actor, reason, To=destination)
+            return answer
+
+    def stand_in(
+        self,
+        connection: Connection,
+        owner: Row[Any],
+        planned: PlannedDelivery,
+        why: dict[str, str],
+        *,
+        failover_of: str | None = None,
+    ) -> int:
+        """Owe the study to this destination too, and say why; answers the delivery."""
+        mine = (delivery.c.study_id == owner.id, delivery.c.destination == planned.destination)
+        known = connection.execute(select(delivery).where(*mine).with_for_update()).one_or_none()
+        self._owe(connection, owner, planned, known, again=True)
+        row = connection.execute(select(delivery).where(*mine)).one()
+        values: dict[str, Any] = {"reasons": [*row.reasons, why]}
+        if known is None:
+            values["failover_of"] = failover_of
+        connection.execute(update(delivery).where(delivery.c.id == row.id).values(values))
+        delivery_id: int = row.id
+        return delivery_id
+
+    def _owe(
+        self,
+        connection: Connection,
+        row: Row[Any],
+        planned: PlannedDelivery,
+        known: Row[Any] | None,
+        *,
+        again: bool = False,
+    ) -> None:
+        """Owe the study; with `again` also where a person had canceled it."""
         now = self._clock.now()
-        reasons = [{"Rule": name} for name in planned.rules]
+        reasons: list[dict[str, Any]] = [{"Rule": name} for name in planned.rules]
+        if planned.pool is not None:
+            reasons.append({"Pool": planned.pool})
         if known is None:
             result = connection.execute(
                 insert(delivery).values(
@@ -116,8 +204,9 @@ class Ledger:
                 )
             )
             self._schedule(connection, inserted_id(result), planned.destination, planned.priority)
+            self._watch_over(connection, inserted_id(result), planned.destination, now)
             return
-        if known.state == DeliveryState.Held or _was_canceled_by_person(known):
+        if known.state == DeliveryState.Held or (_was_canceled_by_person(known) and not again):
             return
         if known.state == DeliveryState.Completed and known.mark >= row.sequence:
             return
@@ -132,6 +221,23 @@ class Ledger:
             finished_at=None,
         )
         self._schedule(connection, known.id, known.destination, planned.priority)
+        self._watch_over(connection, known.id, known.destination, now)
+
+    def _watch_over(self, connection: Connection, delivery_id: int, name: str, now: datetime) -> None:
+        """See to it that another destination steps in when this one is down, or takes too long."""
+        destination = self._destinations.get(name)
+        if destination is None or destination.failover_to is None:
+            return
+        lane_name = DESTINATION + name
+        down = connection.execute(select(lane.c.down_since).where(lane.c.name == lane_name)).scalar()
+        self._tasks.schedule(
+            connection,
+            kind="failover",
+            lane="studies",
+            key=f"failover:{delivery_id}",
+            run_at=now if down else now + destination.failover_after,
+            payload={"Destination": name, "Delivery": delivery_id},
+        )
 
     def _cancel(self, connection: Connection, owner: Row[Any], row: Row[Any], *, actor: str, reason: str) -> None:
         self._move(
@@ -170,7 +276,14 @@ class Ledger:
         )
 
     def _record(
-        self, connection: Connection, action: str, row: Row[Any], subject: Subject, actor: str, reason: str
+        self,
+        connection: Connection,
+        action: str,
+        row: Row[Any],
+        subject: Subject,
+        actor: str,
+        reason: str,
+        **detail: Any,
     ) -> None:
         self._journal.record(
             connection,
@@ -179,7 +292,8 @@ class Ledger:
             subject=subject,
             Delivery=row.id,
             Destination=row.destination,
-            Reason=reason,
+            **({"Reason": reason} if reason else {}),
+            **detail,
         )
 
 

@@ -23,8 +23,17 @@ from relais.domain.priority import Priority
 from relais.domain.states import TaskState
 
 LEASE = timedelta(seconds=30)
+CLAIMING = 7363002
+"""PostgreSQL's advisory lock of nodes that claim tasks."""
 CRASHES = 20
 """A task that ended the process so often without a word is buried, so that it cannot do so for ever."""
+
+AGES = {
+    Priority.Urgent: timedelta(hours=8),
+    Priority.Routine: timedelta(hours=4),
+    Priority.Background: timedelta(hours=1),
+}
+"""How long a task of this priority is due before it gets the next."""
 
 
 class StaleClaimError(Exception):
@@ -118,11 +127,16 @@ class Tasks:
                 found.extend(due)
         return found
 
-    def claim(self, due: Sequence[int]) -> list[Claim]:
-        """Lease those of these tasks that nobody else took meanwhile, the most urgent and then the oldest first."""
+    def claim(self, due: Sequence[int], shared: Mapping[str, int] | None = None) -> list[Claim]:
+        """Lease those of these tasks that nobody else took meanwhile, the most urgent and then the oldest first.
+
+        `shared` are lanes whose limit holds over all nodes together.
+        """
         now = self._clock.now()
-        values = {"ids": due, "now": now, "claimer": self.owner, "until": now + LEASE}
         with self._database.write() as connection:
+            if shared and not self._database.sqlite:  # other nodes claim as well
+                due = _within(connection, due, shared)
+            values = {"ids": due, "now": now, "claimer": self.owner, "until": now + LEASE}
             rows = connection.execute(_CLAIM, values).all()
         return [
             Claim(
@@ -225,6 +239,17 @@ class Tasks:
             .values(run_at=self._clock.now())
         )
 
+    def age(self) -> None:
+        """What has been due for long becomes more urgent, so that nothing waits for ever behind what is."""
+        now = self._clock.now()
+        for priority, age in AGES.items():
+            old = and_(task.c.state == TaskState.Waiting, task.c.run_at < now - age, task.c.priority == priority)
+            with self._database.read() as connection:
+                if connection.execute(select(task.c.id).where(old).limit(1)).first() is None:
+                    continue
+            with self._database.write() as connection:
+                connection.execute(update(task).where(old).values(priority=priority - 1))
+
     def reclaim(self, *, also_of: str | None = None) -> int:
         """Free the tasks whose lease ran out, and those of owners of this node that are gone; says how many."""
         now = self._clock.now()
@@ -298,6 +323,21 @@ def _schedule(dialect: str) -> sqlite.Insert:
     )
 
 
+def _within(connection: Connection, due: Sequence[int], shared: Mapping[str, int]) -> list[int]:
+    """Those for which their lane has a place; other nodes that claim wait until this transaction ends."""
+    connection.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
+    rows = connection.execute(_LANES, {"ids": due}).all()
+    lanes = {row.id: row.lane for row in rows}
+    busy: dict[str, int] = {row.lane: row.running for row in rows}
+    kept: list[int] = []
+    for each in due:
+        lane = lanes.get(each, "")
+        if lane not in shared or busy.get(lane, 0) < shared[lane]:
+            busy[lane] = busy.get(lane, 0) + 1
+            kept.append(each)
+    return kept
+
+
 def _fence(claim: Claim) -> dict[str, Any]:
     """The parameters of `_MINE`."""
     return {"claim_id": claim.id, "claim_owner": claim.owner, "claim_number": claim.number}
@@ -351,4 +391,13 @@ _CLAIM = (
     )
     .returning(task)
 )
+_others = task.alias("others")
+_LANES = select(
+    task.c.id,
+    task.c.lane,
+    select(func.count())
+    .where(_others.c.lane == task.c.lane, _others.c.state == TaskState.Running)
+    .scalar_subquery()
+    .label("running"),
+).where(task.c.id.in_(bindparam("ids", expanding=True)))
 _NEXT = select(func.min(task.c.run_at)).where(task.c.state == TaskState.Waiting, task.c.run_at > bindparam("after"))

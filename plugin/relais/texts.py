@@ -42,6 +42,7 @@ PROBLEMS: dict[str, str] = {
     "dict_type": _("must be an object"),
     "mapping_type": _("must be an object"),
     "model_type": _("must be an object"),
+    "model_attributes_type": _("must be an object"),
     "empty": _("must not be empty"),
     "duplicate": _('"{name}" is there more than once'),
     "repeated-name": _('another rule is already named "{name}"'),
@@ -56,6 +57,8 @@ PROBLEMS: dict[str, str] = {
     "secret-not-base64": _("must be a key in base64, with or without whsec_ before it"),
     "unknown-destination": _('no destination is named "{name}"'),
     "unknown-clinic": _('no clinic is named "{name}"'),
+    "unknown-source": _('no source is named "{name}"'),
+    "unknown-keyword": _('"{name}" is not the keyword of a DICOM attribute'),
     "bad-name": _("a name has 1 to 64 letters, digits, - or _, and starts with a letter or a digit"),
     "bad-region": _('"{name}" is not a region such as CA-QC'),
     "bad-time-zone": _('"{name}" is not a time zone such as America/Toronto'),
@@ -66,6 +69,10 @@ PROBLEMS: dict[str, str] = {
     "url-with-extras": _("must not carry a user, a password or a fragment"),
     "bad-database": _("must be sqlite:///path or postgresql+psycopg://user@host/name"),
     "bad-day": _("must be a day such as 2027-04-01"),
+    "bad-time": _('"{name}" is not a time of the day such as 19:00'),
+    "bad-storage": _("must begin with one of {known}, each followed by :// and a place"),
+    "bad-syntax": _('"{name}" is not the UID of a transfer syntax'),
+    "bad-sop-class": _('"{name}" is neither the UID nor the keyword of a SOP class'),
     "bad-modality": _('"{name}" is not a modality such as PX'),
     "bad-expression": _("not a regular expression (RE2): {reason}"),
     "unknown-field": _('there is no field "{name}"'),
@@ -81,6 +88,17 @@ PROBLEMS: dict[str, str] = {
     "too-deep": _("conditions nest deeper than {limit}"),
     "rule-without-effect": _("must have DeliverTo, Hold or Stop"),
     "not-one-way": _("must have either Hold or DeliverTo"),
+    "proof-not-of-kind": _("storage commitment (Proof: Committed) exists for the kind Dicom only"),
+    "moved-unchanged": _(
+        "what a source sends by itself passes unchanged and whole: no Only, Coerce, Deidentify, Transcode, ZeroPreamble"
+    ),
+    "user-and-password": _("must have both User and Password, or neither"),
+    "key-too-short": _("the key must have at least 16 characters"),
+    "failover-to-itself": _("FailoverTo must name another destination"),
+    "failover-to-pool": _('"{name}" is a pool: name one destination'),
+    "failover-circle": _("FailoverTo leads in a circle: {way}"),
+    "pool-in-pool": _('"{name}" is a pool itself: name its destinations'),
+    "pool-without-weight": _("at least one destination must have a weight above 0"),
 }
 """What is wrong, by a problem's code; a code that is missing here is a defect."""
 

@@ -25,6 +25,8 @@ POLL = 1.0
 """Seconds between looks at every lane, for the work that other nodes scheduled."""
 JUMP = timedelta(seconds=5)
 """A step of the wall clock against the monotonic one that is more than drift."""
+AGEING = 60.0
+"""Seconds between looks for what has waited too long for its priority."""
 ATTEMPTS = 12
 BACKOFF = Backoff(first=timedelta(seconds=1), maximum=timedelta(minutes=5))
 
@@ -52,6 +54,7 @@ class Worker:
         tasks: Tasks,
         handlers: Mapping[str, Handler],
         lanes: Mapping[str, int],
+        shared: Mapping[str, int] | None = None,
         observe: Callable[[str, float], None] = lambda _kind, _seconds: None,
     ) -> None:
         self._database = database
@@ -59,13 +62,14 @@ class Worker:
         self._tasks = tasks
         self._handlers = handlers
         self._lanes = lanes
+        self._shared = shared
         self._observe = observe
         self._wake = threading.Event()
         self._running: dict[Claim, threading.Thread] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._anchor = (clock.now(), clock.monotonic())
-        self._beaten = clock.monotonic()
+        self._beaten = self._aged = clock.monotonic()
         self.stopping = threading.Event()
 
     def start(self, node: str) -> None:
@@ -104,7 +108,7 @@ class Worker:
         """One turn of the loop: claim what is due and start it; says how many."""
         self._follow_clock()
         due = self._tasks.due(self._lanes, Counter(claim.lane for claim in self.running()))
-        claims = self._tasks.claim(due) if due else []
+        claims = self._tasks.claim(due, self._shared) if due else []
         for claim in claims:
             thread = threading.Thread(target=self._run, args=(claim,), name=f"relais-{claim.kind}", daemon=True)
             with self._lock:
@@ -145,6 +149,9 @@ class Worker:
             running = self.running()
             if running:
                 self._tasks.heartbeat(running)
+        if now - self._aged > AGEING:
+            self._aged = now
+            self._tasks.age()
 
     def _follow_clock(self) -> None:
         wall, steady = self._clock.now(), self._clock.monotonic()

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from time import monotonic
@@ -35,8 +36,23 @@ def write_studies(folder: Path, *, studies: int, instances: int, size: int, moda
     return folder
 
 
-def send_folder(folder: Path, server: OrthancServer, *, environment: dict[str, str] | None = None) -> float:
-    """Send all files, study after study, in one association of dcmtk's `storescu`; answers how many seconds it took.
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """When the association was asked for, when the last image was acknowledged, and when all was over (monotonic)."""
+
+    began: float
+    acknowledged: float
+    ended: float
+
+
+def send_folder(folder: Path, server: OrthancServer) -> float:
+    """Send as `send_timed` does; answers how many seconds it took."""
+    sent = send_timed(folder, server)
+    return sent.ended - sent.began
+
+
+def send_timed(folder: Path, server: OrthancServer) -> Sent:
+    """Send all files, study after study, in one association of dcmtk's `storescu`.
 
     `storescu` first reads every file's header; that is not the server's time, and not counted. Raises SendError.
     """
@@ -44,21 +60,23 @@ def send_folder(folder: Path, server: OrthancServer, *, environment: dict[str, s
     sender = subprocess.Popen(
         [*command, *sorted(path.name for path in folder.iterdir())],
         cwd=folder,
-        env=os.environ | {"TCP_NODELAY": "1"} | (environment or {}),
+        env=os.environ | {"TCP_NODELAY": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    began: float | None = None
+    began = acknowledged = None
     last = ""
     with sender:
         for line in sender.stdout or ():
             if began is None and "Requesting Association" in line:
                 began = monotonic()
+            elif "Received Store Response" in line:
+                acknowledged = monotonic()
             last = line
-    if began is None or sender.returncode != 0:
+    if began is None or acknowledged is None or sender.returncode != 0:
         raise SendError(f"storescu to {server.aet}: {last}")
-    return monotonic() - began
+    return Sent(began=began, acknowledged=acknowledged, ended=monotonic())
 
 
 def count(server: OrthancServer) -> int:

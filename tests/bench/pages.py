@@ -42,7 +42,7 @@ def run(scale: Scale) -> list[Figure]:
         for _ in range(scale.of(ROUNDS, step=2)):
             for what, request in REQUESTS.items():
                 for name, server in servers.items():
-                    times.setdefault((what, name), []).append(_milliseconds(server, *request))
+                    times.setdefault((what, name), []).append(milliseconds(server, *request))
     return [
         Figure(
             name=f"{what[0].upper()}{what[1:]}, {studies:,} studies, {name}",
@@ -60,7 +60,8 @@ def _destinations() -> dict[str, dict[str, object]]:
     return {name: {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": 11112} for name in DESTINATIONS}
 
 
-def _milliseconds(server: OrthancServer, method: str, path: str, body: dict[str, str] | None) -> float:
+def milliseconds(server: OrthancServer, method: str, path: str, body: dict[str, str] | None) -> float:
+    """How long one request takes; raises RestError when it is refused."""
     began = perf_counter()
     answer = server.rest.request(method, path, body)
     elapsed = perf_counter() - began

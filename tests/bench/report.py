@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.bench import lanes, rivals
 from tests.bench.figures import Figure, table
+from tests.bench.servers import QUIET_SECONDS, SMALL_CACHE
 
 _PAGE = """\
 # Benchmarks
@@ -29,13 +31,37 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   from the request for the association to the last image at the archive, less the quiet time of {quiet:g} s. Orthanc's
   Lua routing is one line, `SendToModality(instanceId, 'vna')` in `OnStoredInstance`. Sender and archive are the same,
   with Nagle off, for every peer; the slower peers get fewer images, as the names say.
+- **Kinds**: 20 studies of 20 images to one archive, an Orthanc, or to a local folder. Ours begins when a paused lane,
+  with its two places, is resumed; the peer is a bare Orthanc of which two jobs of the same kind are asked at once, each
+  for half of the studies. Files are measured to the last delivery's end, against `cp --recursive` of the same files and
+  `sha256sum` of the copies; `cp` leaves the writing to disk for later.
+- **Lanes**: studies of two small images for one archive arrive at an even pace, {pace:g} a second; the latency is from
+  when a delivery is owed to when it is done. *Alone*, the router has no other destination. Otherwise three more lanes
+  are owed other studies, and are resumed when the first for the healthy one is sent: to an archive that accepts and
+  never answers, one that refuses the connection, and one behind a line of 1 kB/s; they may stay silent for {silence} s.
+  A breaker is open when the destination counts as down; an attempt that failed before counts, whatever its study.
+  Memory is what the router's resident memory grows by from before they are resumed to {window} s later.
+- **Receiving**: a destination with `Start: WhileReceiving`; from the moment at which `storescu` has the answer to its
+  last image to the moment at which the archive keeps all.
+- **Rivals**: the same images through Relais, through the forwarder of orthanc-tools beside a bare Orthanc (started as
+  its README says, with two threads; it deletes what it has sent), and through Orthanc's Lua routing. The rate is from
+  the request for the association to the last image at the archive, less the quiet time where there is one. For the
+  kills every image is sent and acknowledged first; then, when at least a third is at the archive, the router's Orthanc
+  gets SIGKILL, and the forwarder with it unless said otherwise, and what was killed is started again at once. *Missing*
+  is what is not at the archive when nothing has moved there for {still} s, or {longer} s where a retry may come after
+  {retry} s; the figure is the sum over the kills.
 - **Latency**: from the sender's last acknowledgement to the last image at the archive, less the quiet time and less
   the time that a store job of the same study takes on a bare Orthanc.
 - **Tasks**: tasks that only finish, over the lanes of two destinations, studies and a subscriber, through the worker
   as in production: a thread a task, every claim and every finish a durable transaction.
 - **Pages**: through Orthanc's HTTP server, one request at a time, over a seeded database.
+- **Ledger**: 100,000 studies, each owed or once owed to each of ten destinations; 50,000 deliveries are scheduled with
+  their tasks, of all four priorities, a quarter of them due later, and all of one destination's. A claim is what a turn
+  of the worker asks when every lane is busy and one task has ended: what is due, and the lease of the next. Pages and
+  lists are asked through Orthanc's HTTP server, one request at a time, with the lanes paused.
 - **Footprint**: start-up until HTTP and DICOM answer. Memory is resident memory over that of a bare Orthanc which took
-  the same images; ours delivered them too.
+  the same images; ours delivered them too. Orthanc keeps files that were written or read in a cache of 128 MB, which
+  fills with images on either side and would hide the rest: both servers have one of {cache} MB.
 
 ## Where
 
@@ -51,10 +77,22 @@ $ .venv/bin/python -m tests.bench --quick      # tiny numbers, to see that it wo
 """
 
 
-def report(figures: Iterable[Figure], seconds: float, quiet: float) -> str:
+def report(figures: Iterable[Figure], seconds: float) -> str:
     """The whole page."""
     environment = "\n".join(f"| {name} | {value} |" for name, value in _environment())
-    return _PAGE.format(table=table(figures), minutes=seconds / 60, quiet=quiet, environment=environment)
+    return _PAGE.format(
+        table=table(figures),
+        minutes=seconds / 60,
+        quiet=QUIET_SECONDS,
+        pace=lanes.GROUP / lanes.EVERY_SECONDS,
+        silence=lanes.TIMEOUT_SECONDS,
+        window=lanes.WINDOW_SECONDS,
+        still=rivals.STILL_SECONDS,
+        retry=rivals.RETRY_SECONDS,
+        longer=rivals.STILL_SECONDS + rivals.RETRY_SECONDS,
+        cache=SMALL_CACHE["MaximumStorageCacheSize"],
+        environment=environment,
+    )
 
 
 def _environment() -> list[tuple[str, str]]:

@@ -122,12 +122,16 @@ def _whole_way(bench: Bench, images: Path, total: int) -> Use:
 
 def _lua(bench: Bench, images: Path, total: int, *, options: Mapping[str, Any]) -> Use:
     """The same way through Orthanc's own routing, which waits for nothing."""
+    vna = bench.bare("VNA")
+    return _sent_and_arrived(lua_router(bench, vna, options), images, vna, total)
+
+
+def lua_router(bench: Bench, vna: OrthancServer, options: Mapping[str, Any]) -> OrthancServer:
+    """An Orthanc whose script sends each instance to the archive."""
     script = bench.new_folder()
     script.write_text(LUA)
-    vna = bench.bare("VNA")
     configuration = {**options["configuration"], "LuaScripts": [str(script)]}
-    router = bench.bare(modalities={"vna": ("VNA", vna.dicom_port)}, **{**options, "configuration": configuration})
-    return _sent_and_arrived(router, images, vna, total)
+    return bench.bare(modalities={"vna": ("VNA", vna.dicom_port)}, **{**options, "configuration": configuration})
 
 
 def _sent_and_arrived(router: OrthancServer, images: Path, vna: OrthancServer, total: int) -> Use:

@@ -44,12 +44,12 @@ _DESCRIPTIONS = ("Panoramique", "Examen dentaire", "Thorax 2 incidences", "Sinus
 Row = dict[str, Any]
 
 
-def seed(url: str, *, studies: int, now: datetime | None = None) -> None:
+def seed(url: str, *, studies: int, now: datetime | None = None, deliveries: bool = True) -> None:
     """Fill an empty or used database of Relais with so many more studies, received over the year before `now`.
 
     Most are at their destinations. Of a thousand, five are held, two failed at a destination, and the twenty newest
     still wait for theirs; nothing of it has a task, so a Relais that runs on the database leaves it as it is. The
-    audit chain is not filled. The same numbers give the same rows.
+    audit chain is not filled. The same numbers give the same rows. Without `deliveries` nothing is owed to anybody.
     """
     database = Database(url)
     database.upgrade()
@@ -63,18 +63,24 @@ def seed(url: str, *, studies: int, now: datetime | None = None) -> None:
         for number in block:
             age = SPAN * ((first + studies - number) / studies)
             for table, row in _study(number, now - age, digest, is_new=first + studies - number <= studies // 50):
-                rows.setdefault(table, []).append(row)
+                if deliveries or table not in (delivery, attempt):
+                    rows.setdefault(table, []).append(row)
         with database.write() as connection:
             for table, several in rows.items():
-                _insert(connection, table, several)
-    with database.write() as connection:
-        if not database.sqlite:  # ids were given by hand; and statistics come from PostgreSQL's autovacuum in time
-            for table in SERIAL:
-                connection.execute(
-                    select(func.setval(f"{table.name}_id_seq", select(func.max(table.c.id)).scalar_subquery()))
-                )
-            connection.execute(text("ANALYZE"))
+                insert_rows(connection, table, several)
+    settle(database)
     database.close()
+
+
+def settle(database: Database) -> None:
+    """After rows with ids of their own: count on from those, and gather statistics as autovacuum would in time."""
+    if database.sqlite:
+        return
+    with database.write() as connection:
+        for table in SERIAL:
+            highest = select(func.max(table.c.id)).scalar_subquery()
+            connection.execute(select(func.setval(f"{table.name}_id_seq", func.coalesce(highest, 1))))
+        connection.execute(text("ANALYZE"))
 
 
 def _study(number: int, received_at: datetime, digest: str, *, is_new: bool) -> Iterator[tuple[Table, Row]]:
@@ -255,8 +261,8 @@ def _configuration(connection: Connection, now: datetime) -> str:
     return digest
 
 
-def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
-    """The fast way of each database; all rows have the same columns."""
+def insert_rows(connection: Connection, table: Table, rows: list[Row]) -> None:
+    """Insert in the fast way of each database; all rows have the same columns."""
     if connection.dialect.name == "sqlite":
         connection.execute(insert(table), rows)
         return

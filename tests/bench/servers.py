@@ -1,6 +1,6 @@
 """The servers that are measured: bare, with the plugin, and the archive they send to. Each in a folder of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from itertools import count as numbers
 from pathlib import Path
@@ -12,6 +12,8 @@ from tests.servers.orthanc import OrthancServer
 
 LANE = "vna"
 QUIET_SECONDS = 2.0
+SMALL_CACHE: Mapping[str, Any] = {"MaximumStorageCacheSize": 8}
+"""In MB. Orthanc keeps 128 MB of files that were read or written, which would hide what the plugin keeps."""
 
 
 class Bench:
@@ -20,6 +22,7 @@ class Bench:
     def __init__(self) -> None:
         self._ending = ExitStack()
         self._numbers = numbers(1)
+        self._servers: list[OrthancServer] = []
         self.folder = Path()
 
     def __enter__(self) -> Self:
@@ -31,6 +34,15 @@ class Bench:
     ) -> None:
         self._ending.close()
 
+    def kill(self) -> None:
+        """End every server; their folders stay."""
+        for server in self._servers:
+            server.kill()
+
+    def at_end(self, end: Callable[[], None]) -> None:
+        """Call this at the end of the block."""
+        self._ending.callback(end)
+
     def new_folder(self) -> Path:
         """A folder that nothing else uses; it is not made yet."""
         return self.folder / str(next(self._numbers))
@@ -39,14 +51,28 @@ class Bench:
         """A running Orthanc without the plugin."""
         return self._started(OrthancServer(self.new_folder(), aet=aet, **options))
 
-    def relais(self, vna: OrthancServer | None = None, *, script: Path | None = None, **section: Any) -> OrthancServer:
-        """A running Orthanc with the plugin; what arrives goes to `vna`."""
+    def relais(
+        self,
+        vna: OrthancServer | None = None,
+        *,
+        script: Path | None = None,
+        configuration: Mapping[str, Any] | None = None,
+        **section: Any,
+    ) -> OrthancServer:
+        """A running Orthanc with the plugin; what arrives goes to `vna`, unless `section` has other destinations."""
         return self._started(
-            OrthancServer(self.new_folder(), aet="RELAIS", relais=relais_section(vna, **section), script=script)
+            OrthancServer(
+                self.new_folder(),
+                aet="RELAIS",
+                relais=relais_section(vna, **section),
+                script=script,
+                configuration=configuration,
+            )
         )
 
     def _started(self, server: OrthancServer) -> OrthancServer:
         self._ending.callback(server.kill)
+        self._servers.append(server)
         return server.start()
 
 

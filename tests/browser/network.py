@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,10 +41,13 @@ class Network:
 
     def start(self, ending: ExitStack) -> Self:
         """Start everything."""
+        (self.folder / "files").mkdir(parents=True)
         self.crm = ending.enter_context(Receiver())
         self.deaf = ending.enter_context(Receiver())
         self.deaf.answer = Answer(status=410, body=b"this address is gone")
-        self.archive = ending.enter_context(OrthancServer(self.folder / "archive", aet="VNA_QC"))
+        self.archive = ending.enter_context(
+            OrthancServer(self.folder / "archive", aet="VNA_QC", configuration={"DicomAlwaysAllowFind": True})
+        )
         refusing = {"AcceptedTransferSyntaxes": [str(JPEG2000Lossless)]}
         self.museum = ending.enter_context(OrthancServer(self.folder / "museum", aet="MUSEE", configuration=refusing))
         self.slow = ending.enter_context(Proxy(self.archive.dicom_port))
@@ -93,10 +97,13 @@ class Network:
             lanes["museum"]["Counts"].get("Failed") == 1
             and lanes["vna-on"]["State"] == "Down"
             and not lanes["vna-qc"]["Backlog"]
+            and lanes["stand-in"]["CompletedLastDay"] == 1
+            and lanes["folder"]["CompletedLastDay"] == 1
         )
 
     def _section(self) -> Mapping[str, Any]:
         here = {"Kind": "Dicom", "Host": "127.0.0.1"}
+        someday = f"{datetime.now(UTC) + timedelta(days=3):%A}"
         everything = {"Field": "Modality", "In": ["PX", "IO", "CT"]}
         return {
             "Language": "en",
@@ -109,7 +116,23 @@ class Network:
                     "Aet": "VNA_ON",
                     "Port": free_port(),
                     "Retry": {"FirstDelaySeconds": 0.2, "MaximumDelaySeconds": 3},
+                    "FailoverTo": "stand-in",
                 },
+                "stand-in": {**here, "Aet": "VNA_QC", "Port": self.archive.dicom_port, "Proof": "Queried"},
+                "night": {
+                    **here,
+                    "Aet": "VNA_QC",
+                    "Port": self.archive.dicom_port,
+                    "Windows": [{"Days": [someday], "From": "02:00", "To": "03:00"}],
+                    "Bandwidth": 20,
+                },
+                "folder": {
+                    "Kind": "Files",
+                    "Url": f"file://{self.folder / 'files'}",
+                    "Proof": "Queried",
+                    "Coerce": {"Set": {"InstitutionName": "Clinique Gatineau"}, "Remove": ["PatientID"]},
+                },
+                "shelves": {"Kind": "Pool", "Of": {"folder": 3, "night": 1}},
                 "museum": {**here, "Aet": "MUSEE", "Port": self.museum.dicom_port},
                 "slow": {**here, "Aet": "VNA_QC", "Port": self.slow.port, "BatchInstances": 200},
             },
@@ -122,10 +145,10 @@ class Network:
                 {
                     "Name": "Ontario stays in Ontario",
                     "When": {"Field": "Clinic.Region", "Equals": "CA-ON"},
-                    "DeliverTo": ["vna-on"],
+                    "DeliverTo": ["vna-on", "night"],
                     "Priority": "Urgent",
                 },
-                {"Name": "old films", "When": {"Field": "Modality", "Equals": "DX"}, "DeliverTo": ["museum"]},
+                {"Name": "old films", "When": {"Field": "Modality", "Equals": "DX"}, "DeliverTo": ["museum", "folder"]},
                 {"Name": "slow line", "When": {"Field": "Modality", "Equals": "MR"}, "DeliverTo": ["slow"]},
             ],
             "Otherwise": {"Hold": "no rule knows this kind of image"},

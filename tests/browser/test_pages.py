@@ -24,6 +24,12 @@ def uid_of(network: Network, modality: str) -> str:
     return str(found[0]["StudyInstanceUID"])
 
 
+def delivery_to(network: Network, destination: str) -> int:
+    """The newest delivery there."""
+    found = network.router.rest.get(f"/relais/v1/deliveries?Destination={destination}&Limit=1")["Items"]
+    return int(found[0]["Id"])
+
+
 def places(network: Network) -> dict[str, str]:
     """Every page, by name."""
     return {
@@ -34,6 +40,16 @@ def places(network: Network) -> dict[str, str]:
         "study-failed": f"/studies/{uid_of(network, 'DX')}",
         "study-held": f"/studies/{uid_of(network, 'OT')}",
         "deliveries": "/deliveries",
+        "deliveries-filtered": "/deliveries?Destination=vna-on&Priority=Urgent&OlderThanMinutes=60",
+        "deliveries-completed": "/deliveries?State=Completed",
+        "delivery-failed": f"/deliveries/{delivery_to(network, 'museum')}",
+        "delivery-waiting": f"/deliveries/{delivery_to(network, 'vna-on')}",
+        "delivery-stand-in": f"/deliveries/{delivery_to(network, 'stand-in')}",
+        "delivery-proven": f"/deliveries/{delivery_to(network, 'folder')}",
+        "destination-down": "/destinations/vna-on",
+        "destination-closed": "/destinations/night",
+        "destination-well": "/destinations/vna-qc?Hours=168",
+        "destination-files": f"/destinations/folder?Study={uid_of(network, 'DX')}",
         "destinations": "/destinations",
         "notices": "/notices",
         "notice": "/notices/1",
@@ -45,7 +61,7 @@ def places(network: Network) -> dict[str, str]:
 
 def answer(page: Page, reason: str) -> None:
     """Say why, in the dialog that asks."""
-    page.get_by_label("Why? The audit keeps it.").fill(reason)
+    page.get_by_role("dialog").get_by_label("Why? The audit keeps it.").fill(reason)
     page.keyboard.press("Enter")
 
 
@@ -211,7 +227,7 @@ def test_what_failed_is_explained_and_retried_by_selection(network: Network, ope
     expect(bulk.get_by_role("button", name="Hold")).to_be_hidden()
     bulk.get_by_role("button", name="Retry").click()
     answer(page, "they have a new archive")
-    expect(page.get_by_text("The delivery is tried now")).to_be_visible()
+    expect(page.get_by_text("They are tried now")).to_be_visible()
     page.goto(f"{network.router.url}/relais/app/studies/{uid_of(network, 'DX')}")
     expect(page.locator("#story")).to_contain_text("they have a new archive")
     expect(page.locator("#deliveries").get_by_text("Failed")).to_be_visible()

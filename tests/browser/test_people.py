@@ -35,7 +35,7 @@ def test_a_viewer_may_look_and_not_act(guarded: Network, studies: list[str], ope
     page = open_page(f"{root}/studies/{studies[0]}", user="vera")
     expect(page.get_by_role("heading", level=1)).to_have_text("Tremblay, Émilie")
     expect(page.locator(".caller")).to_have_text("vera")
-    for path in ("/", "/studies", "/deliveries?State=Completed", "/destinations", "/notices"):
+    for path in ("/", "/studies", "/deliveries?State=Completed", "/destinations", "/destinations/vna-qc", "/notices"):
         expect(page.locator("[data-url], [data-bulk], [data-select]")).to_have_count(0)
         page.goto(root + path)
     expect(page.get_by_role("link", name="Audit")).to_have_count(0)
@@ -57,6 +57,9 @@ def test_an_operator_of_one_clinic_sees_that_clinic(guarded: Network, studies: l
     page = open_page(f"{root}/studies", user="otto")
     expect(page.get_by_role("heading", level=1)).to_have_text("Études")  # as his entry says
     expect(page.locator("#rows tr[data-id]")).to_have_count(1)
+    page.goto(f"{root}/deliveries?State=Completed")
+    expect(page.locator("#rows tr[data-id]")).to_have_count(1)
+    expect(page.get_by_role("navigation", name="Voies").locator(".amount").first).to_have_text("0")
     page = open_page(f"{root}/studies/{studies[1]}", user="otto")
     expect(page.get_by_role("heading", level=1)).to_contain_text("rien ici")
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from relais.configuration import load
 from relais.database import Database
 from relais.database.tables import audit, delivery, event, study, task
 from relais.database.tables import lane as lane_table
@@ -15,6 +17,7 @@ from relais.domain.retry import Backoff
 from relais.domain.routing import PlannedDelivery
 from relais.domain.states import DeliveryState
 from relais.errors import StateError, UnknownError
+from relais.failover import Failover
 from relais.journal import Journal
 from relais.lanes import DOWN_AFTER, Lanes
 from relais.ledger import Ledger
@@ -25,6 +28,18 @@ from tests.servers.clock import FakeClock
 from tests.servers.rows import add_delivery, add_study
 
 LANE = "destination:vna"
+VNA = {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": 104}
+CONFIGURATION = load(
+    {
+        "Destinations": {
+            **dict.fromkeys(("a", "b", "vna"), VNA),
+            "first": {**VNA, "FailoverTo": "second", "FailoverAfterSeconds": 60},
+            "second": VNA,
+            "either": {"Kind": "Pool", "Of": {"a": 1, "b": 1}},
+        }
+    },
+    directory=Path(),
+)
 BACKOFF = Backoff(first=timedelta(seconds=2), maximum=timedelta(seconds=60))
 
 
@@ -32,7 +47,15 @@ BACKOFF = Backoff(first=timedelta(seconds=2), maximum=timedelta(seconds=60))
 def ledger(database: Database, clock: FakeClock, tasks: Tasks, journal: Journal) -> Ledger:
     nowhere = Orthanc("http://127.0.0.1:9")  # nothing is protected: it is never asked
     protect = Protect(database=database, orthanc=nowhere, clock=clock, tasks=tasks, needed=False)
-    return Ledger(database=database, clock=clock, tasks=tasks, journal=journal, protect=protect)
+    return Ledger(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        protect=protect,
+        destinations=CONFIGURATION.destinations,
+        pools=CONFIGURATION.pools,
+    )
 
 
 @pytest.fixture
@@ -211,3 +234,80 @@ def test_a_retry_by_a_person_probes_a_quiet_lane_now(
         connection.execute(update(lane_table).values(probe_at=clock.now() + timedelta(hours=1)))
     ledger.retry(delivery_id, actor="alice", reason="it is back")
     assert len(tasks.due({LANE: 1})) == 1
+
+
+def fail_over(database: Database, clock: FakeClock, tasks: Tasks, journal: Journal, ledger: Ledger) -> None:
+    """Run the tasks `failover` that are due."""
+    failover = Failover(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        ledger=ledger,
+        destinations=CONFIGURATION.destinations,
+    )
+    for claim in tasks.claim(tasks.due({"studies": 100})):
+        failover(claim)
+
+
+def test_another_destination_steps_in_when_time_is_up_and_what_was_owed_stays_owed(
+    database: Database, ledger: Ledger, clock: FakeClock, tasks: Tasks, journal: Journal
+) -> None:
+    with database.write() as connection:
+        study_id = add_study(connection)
+    plan(database, ledger, study_id, "first")
+    clock.advance(timedelta(seconds=59))
+    fail_over(database, clock, tasks, journal, ledger)
+    assert states(database, study_id) == {"first": "Scheduled"}
+    clock.advance(timedelta(seconds=2))
+    fail_over(database, clock, tasks, journal, ledger)
+    assert states(database, study_id) == {"first": "Scheduled", "second": "Scheduled"}
+    plan(database, ledger, study_id, "first")  # decided again: the stand-in stays, as long as its principal is wanted
+    assert states(database, study_id) == {"first": "Scheduled", "second": "Scheduled"}
+    plan(database, ledger, study_id, "a")
+    assert states(database, study_id) == {"first": "Canceled", "second": "Canceled", "a": "Scheduled"}
+
+
+def test_all_that_a_destination_is_owed_goes_to_another_when_it_goes_down(
+    database: Database, ledger: Ledger, lanes: Lanes, clock: FakeClock, tasks: Tasks, journal: Journal
+) -> None:
+    with database.write() as connection:
+        studies = [add_study(connection) for _ in range(250)]
+        for study_id in studies:
+            add_delivery(connection, study_id, destination="first")
+        add_delivery(connection, studies[0], destination="second", state="Completed", mark=1)
+    for _ in range(DOWN_AFTER):
+        with database.write() as connection:
+            lanes.failed(connection, "destination:first", {"Text": "refused"}, BACKOFF)
+    for _ in range(4):
+        fail_over(database, clock, tasks, journal, ledger)
+    assert [states(database, each) for each in studies[1:]] == [{"first": "Scheduled", "second": "Scheduled"}] * 249
+    assert states(database, studies[0]) == {"first": "Scheduled", "second": "Completed"}
+    assert actions(database).count("delivery.failed-over") == 249
+
+
+def test_a_pool_gives_a_patient_s_studies_to_one_destination(database: Database, ledger: Ledger) -> None:
+    planned = [PlannedDelivery(destination="either", priority=Priority.Routine, purpose="Care", rules=("all",))]
+    chosen = []
+    for patient in ("P1", "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8"):
+        with database.write() as connection:
+            study_id = add_study(connection, patient_id=patient)
+            row = connection.execute(select(study).where(study.c.id == study_id)).one()
+            found = ledger.chosen(row, planned)
+            ledger.plan(connection, row, found)
+        chosen.append(found[0].destination)
+        assert states(database, study_id) == {found[0].destination: "Scheduled"}
+    assert chosen[0] == chosen[1]
+    assert set(chosen) == {"a", "b"}
+
+
+def test_a_redirected_delivery_is_owed_elsewhere(database: Database, ledger: Ledger) -> None:
+    delivery_id = add(database, destination="a", reasons=[{"Rule": "all"}])
+    there = ledger.redirect(delivery_id, "b", actor="alice", reason="a is being moved")
+    assert (read(database, delivery_id).state, read(database, there).state) == ("Canceled", "Scheduled")
+    assert {"RedirectedFrom": "a", "By": "alice", "Reason": "a is being moved"} in read(database, there).reasons
+    assert actions(database) == ["delivery.canceled", "delivery.redirected"]
+    with pytest.raises(UnknownError):
+        ledger.redirect(delivery_id, "nowhere", actor="alice", reason="typo")
+    with pytest.raises(StateError):
+        ledger.redirect(there, "b", actor="alice", reason="it is there")

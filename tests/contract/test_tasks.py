@@ -251,3 +251,60 @@ def test_two_owners_never_have_the_same_task(database: Database, clock: FakeCloc
     for thread in threads:
         thread.join()
     assert sorted(each.key for each in found) == [f"key{number:02}" for number in range(60)]
+
+
+def test_what_has_been_due_for_long_becomes_more_urgent(database: Database, tasks: Tasks, clock: FakeClock) -> None:
+    with database.write() as connection:
+        for name in ("old", "older"):
+            tasks.schedule(
+                connection,
+                kind="test",
+                lane="lane",
+                key=name,
+                run_at=clock.now() - timedelta(minutes=61 if name == "old" else 300),
+                priority=Priority.Background,
+                payload={},
+            )
+        tasks.schedule(
+            connection,
+            kind="test",
+            lane="lane",
+            key="later",
+            run_at=clock.now() + timedelta(hours=9),
+            priority=Priority.Background,
+            payload={},
+        )
+    for _ in range(3):
+        tasks.age()
+    with database.read() as connection:
+        found = {row.key: row.priority for row in connection.execute(select(task.c.key, task.c.priority))}
+    assert found == {"old": Priority.Routine, "older": Priority.Urgent, "later": Priority.Background}
+
+
+def test_a_shared_lane_s_limit_holds_over_all_nodes(database: Database, clock: FakeClock) -> None:
+    if database.sqlite:
+        pytest.skip("one node only")
+    nodes = [Tasks(database, clock, owner=f"node/{number}") for number in range(4)]
+    limits = {"destination:vna": 2, "studies": 2}
+    with database.write() as connection:
+        for number in range(12):
+            for name in limits:
+                nodes[0].schedule(
+                    connection, kind="test", lane=name, key=f"{name}:{number}", run_at=clock.now(), payload={}
+                )
+    claimed: list[Claim] = []
+    barrier = threading.Barrier(len(nodes))
+
+    def take(node: Tasks) -> None:
+        barrier.wait()
+        for _ in range(4):
+            claimed.extend(node.claim(node.due(limits), {"destination:vna": 2}))
+
+    threads = [threading.Thread(target=take, args=(node,)) for node in nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lanes = [claim.lane for claim in claimed]
+    assert lanes.count("destination:vna") == 2
+    assert lanes.count("studies") > 2

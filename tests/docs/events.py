@@ -29,8 +29,9 @@ MEANINGS: Mapping[str, Event] = {
         data=_study(Instances=1),
     ),
     "study.complete": Event(
-        when="The study was quiet for as long as its modalities ask. Sent again after late images.",
-        data=_study(Instances=18),
+        when="The study counts as complete, `By` Quiet, Expected, Incomplete or Cap; with `Expected` where its images "
+        "say how many there are. Sent again after late images.",
+        data=_study(Instances=18, By="Quiet"),
     ),
     "study.routed": Event(
         when="The rules were asked and the study is owed to `Destinations`. Sent again after each new decision.",
@@ -41,8 +42,9 @@ MEANINGS: Mapping[str, Event] = {
         data=_study(Reason="no rule matched"),
     ),
     "delivery.completed": Event(
-        when="The destination confirmed every image. Sent again when late or corrected images are there as well.",
-        data=_study(Delivery=7, Destination="vna-qc", Instances=18),
+        when="Every image is at the destination, with the `Proof` that it asks for. Sent again when late or corrected "
+        "images are there as well.",
+        data=_study(Delivery=7, Destination="vna-qc", Instances=18, Proof="Stored"),
     ),
     "delivery.failed": Event(
         when="A delivery was given up and waits for a person. See [error classes](states.md#error-classes).",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from relais.configuration.models import schema
@@ -14,7 +15,8 @@ _LONGEST_ENUM = 8
 
 def describe_options() -> str:
     """A heading for each option, with type, default, description and example."""
-    return "\n\n".join(_describe(option) for option in options())
+    grouped = groupby(options(), key=lambda option: option.path)
+    return "\n\n".join(f"### `{path}`\n\n{_describe_all(list(several))}" for path, several in grouped)
 
 
 def describe_orthanc() -> str:
@@ -25,10 +27,26 @@ def describe_orthanc() -> str:
     )
 
 
+def _describe_all(several: list[Option]) -> str:
+    """One option, in each of its meanings; a Kind as a list of what there is."""
+    if len(several) > 1 and all("const" in option.schema for option in several):
+        kinds = "\n".join(f"- {code(option.schema['const'])}: {option.description}" for option in several)
+        return f"One of these, required:\n\n{kinds}\n\n{_example(several[0])}"
+    return "\n\n".join(map(_describe, several))
+
+
 def _describe(option: Option) -> str:
-    facts = [f"Type: {type_of(option.path)}", "required" if option.required else f"default {_default(option)}"]
-    example = fenced(json.dumps({_key(option.path): option.example}, ensure_ascii=False)[1:-1], "json")
-    return f"### `{option.path}`\n\n{option.description}\n\n{', '.join(facts)}.\n\n{example}"
+    document = schema()
+    facts = [
+        f"Type: {_words(option.schema, document)}",
+        "required" if option.required else f"default {_default(option)}",
+    ]
+    only = f"Only for {', '.join(map(code, option.kinds))}. " if option.kinds else ""
+    return f"{only}{option.description}\n\n{', '.join(facts)}.\n\n{_example(option)}"
+
+
+def _example(option: Option) -> str:
+    return fenced(json.dumps({_key(option.path): option.example}, ensure_ascii=False)[1:-1], "json")
 
 
 def _key(path: str) -> str:
@@ -37,18 +55,6 @@ def _key(path: str) -> str:
 
 def _default(option: Option) -> str:
     return "none" if option.default is None else code(json.dumps(option.default, ensure_ascii=False))
-
-
-def type_of(path: str) -> str:
-    """The type of an option in words, from the JSON Schema of the section."""
-    document = schema()
-    place: Mapping[str, Any] = document
-    for part in path.split("."):
-        name = part.removesuffix("[]")
-        place = place["additionalProperties"] if name == "<name>" else _model(place, document)["properties"][name]
-        if part.endswith("[]"):
-            place = place["items"]
-    return _words(place, document)
 
 
 def _model(place: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -61,7 +67,7 @@ def _model(place: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str
 
 
 def _words(place: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    choices = [each for each in place.get("anyOf", ()) if each.get("type") != "null"]
+    choices = [each for each in (*place.get("anyOf", ()), *place.get("oneOf", ())) if each.get("type") != "null"]
     if choices:
         return " or ".join(dict.fromkeys(_words(each, document) for each in choices))
     if "$ref" in place or "allOf" in place:

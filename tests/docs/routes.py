@@ -17,7 +17,7 @@ _NO_MODELS = ("Query", "State", "Search")
 
 def describe_routes() -> str:
     """A heading for each verb and path."""
-    document = describe()
+    document = describe(api.ALL)
     return "\n\n".join(
         _describe(verb.upper(), path, operation, document)
         for path, operations in document["paths"].items()
@@ -27,12 +27,18 @@ def describe_routes() -> str:
 
 def describe_models() -> str:
     """A heading for each object that routes take or answer."""
-    schemas = describe()["components"]["schemas"]
+    schemas = describe(api.ALL)["components"]["schemas"]
     return "\n\n".join(
-        f"### {name}\n\n{schema.get('description', '').partition(chr(10))[0]}\n\n{_fields(schema)}"
+        f"### {name}\n\n{schema.get('description', '').partition(chr(10))[0]}\n\n{_inside(schema)}"
         for name, schema in sorted(schemas.items())
-        if "properties" in schema and not name.endswith(_NO_MODELS) and not name.startswith("Page_")
+        if ("properties" in schema or "enum" in schema)
+        and not name.endswith(_NO_MODELS)
+        and not name.startswith("Page_")
     )
+
+
+def _inside(schema: Mapping[str, Any]) -> str:
+    return f"One of {', '.join(map(code, schema['enum']))}." if "enum" in schema else _fields(schema)
 
 
 def _describe(verb: str, path: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:

@@ -18,7 +18,9 @@ from relais.domain.states import (
     StudyState,
     TaskState,
 )
-from relais.transports.dicom import classify
+from relais.transports import SendingError
+from relais.transports.dimse import of_query, of_store
+from relais.transports.web import refusal
 from relais.worker import ATTEMPTS, BACKOFF
 from tests.docs.markdown import code, fenced, table
 
@@ -30,9 +32,9 @@ MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
         StudyState.Routed: "Decided. Its deliveries say how far each destination is.",
     },
     "Delivery": {
-        DeliveryState.Scheduled: "Waits for its turn, or for the next attempt at `NextAttempt`.",
+        DeliveryState.Scheduled: "Waits: `Waits` says for what, and until when.",
         DeliveryState.InProgress: "Images are being sent.",
-        DeliveryState.Completed: "The destination confirmed every image of the study.",
+        DeliveryState.Completed: "The destination has every image, and `Proof` says how that is known.",
         DeliveryState.Failed: "Given up: the destination refuses these images, or time ran out. A person must look.",
         DeliveryState.Held: "A person holds it back.",
         DeliveryState.Blocked: "Not permitted. This version never enters this state.",
@@ -64,9 +66,22 @@ FAILURES = (
 )
 """What Orthanc says of a failed store job, and what that means."""
 
+QUERIES = (
+    (
+        "C-FIND SCU failed with DIMSE status 0xC000",
+        "The source cannot look now: archives say so while their database is away",
+    ),
+    ("C-MOVE SCU failed with DIMSE status 0xA801", "The source does not know the destination's AE title"),
+    ("C-MOVE SCU failed with DIMSE status 0x0122", "The source does not offer this"),
+)
+"""The same of a query, or of a C-MOVE."""
+
+STATUSES = (401, 403, 404, 409, 413, 415, 429, 500, 503, 507)
+"""HTTP statuses of note: what is not success is a refusal."""
+
 CONSEQUENCES: Mapping[ErrorClass, str] = {
     ErrorClass.Transient: "Tried again after a growing, random wait.",
-    ErrorClass.Permanent: "Not tried again: the delivery is Failed at once.",
+    ErrorClass.Permanent: "Not tried again. The other images are sent; then the delivery is Failed: see its `Gaps`.",
     ErrorClass.Configuration: "Tried again at the longest interval, until somebody mends the setting.",
 }
 
@@ -93,14 +108,19 @@ def describe_task() -> str:
 
 
 def describe_errors() -> str:
-    """The error classes, and how the words of a failed store job are read."""
+    """The error classes, and how failures are read."""
     classes = [f"### {each}\n\n{CONSEQUENCES[each]}" for each in ErrorClass]
-    rows = []
-    for words, meaning in FAILURES:
-        error = classify(words)
-        rows.append((code(words), meaning, error.error_class, code(error.code), "yes" if error.unreachable else "no"))
-    known = table(("Orthanc says", "Meaning", "Class", "`Code`", "Whole lane waits"), rows)
+    rows = [_row("C-STORE", code(words), meaning, of_store(words)) for words, meaning in FAILURES]
+    rows += [_row("C-FIND, C-MOVE", code(words), meaning, of_query(words)) for words, meaning in QUERIES]
+    for status in STATUSES:
+        error = refusal(status)
+        rows.append(_row("HTTP", code(status), error.text[0].upper() + error.text[1:], error))
+    known = table(("Way", "What is said", "Meaning", "Class", "`Code`", "Whole lane waits"), rows)
     return "\n\n".join([*classes, "### How failures are read", known])
+
+
+def _row(way: str, said: str, meaning: str, error: SendingError) -> tuple[str, ...]:
+    return (way, said, meaning, error.error_class, code(error.code), "yes" if error.unreachable else "no")
 
 
 def describe_retry() -> str:

@@ -87,7 +87,7 @@ def test_mistakes_are_worded_as_the_manual_says(tmp_path: Path) -> None:
     rule = {"DeliverTo": ["vna-qc"]}
     section = {
         "Language": "en",
-        "Destinations": {"vna-qc": vna, "cloud": {"Kind": "DicomWeb", "Url": "https://cloud.example"}},
+        "Destinations": {"vna-qc": vna, "cloud": {"Kind": "DicomWebb", "Url": "https://cloud.example"}},
         "Rules": [{**rule, "Name": "a"}, {**rule, "Name": "b"}, {"Name": "c", "DeliverTo": ["vna2"]}],
     }
     with pytest.raises(ConfigurationErrors) as refusal:

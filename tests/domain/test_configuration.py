@@ -13,12 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relais.configuration import Configuration, ConfigurationErrors, Language, Role, load, schema
+from relais.configuration import Configuration, ConfigurationErrors, DicomDestination, Language, Role, load, schema
 from relais.configuration.models import Section
 from relais.configuration.options import options
 from relais.domain.document import Problem, parse
 from relais.texts import PROBLEMS, word
 
+KINDS = "Dicom, DicomMove, DicomWeb, OrthancPeer, Files, or Pool"
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SECTION: dict[str, Any] = {
     "Database": "postgresql://relais:pass%40word@db/relais",
@@ -83,6 +84,7 @@ def test_a_section_becomes_what_the_steps_use() -> None:
     assert configuration.users["alice@clinic.ca"].roles == (Role.Administrator,)
     assert configuration.users["bob"].clinics == ("outremont",)
     destination = configuration.destinations["vna-qc"]
+    assert isinstance(destination, DicomDestination)
     assert (destination.aet, destination.concurrency, destination.timeout) == ("VNA", 2, 30)
     assert (destination.batch_instances, destination.batch_megabytes, destination.local_aet) == (100, 64, None)
     retry = destination.retry
@@ -126,18 +128,18 @@ def test_a_study_is_quiet_as_long_as_its_slowest_modality_asks() -> None:
         ("Destinations/vna-qc/Host", "a b", 'Destinations.vna-qc.Host: "a b" is neither a host name nor an address'),
         (
             "Destinations/vna-qc/Bandwidth",
-            1,
-            'Destinations.vna-qc.Bandwidth: "Bandwidth" is not supported by this version',
+            0,
+            "Destinations.vna-qc.Bandwidth: must lie between 0.001 and 10000000",
         ),
         (
             "Destinations/cloud",
             {"Kind": "DicomWeb", "Url": "x"},
-            'Destinations.cloud.Kind: "DicomWeb" is not supported by this version',
+            "Destinations.cloud.Url: must be an http or https address",
         ),
         (
             "Destinations/cloud",
             {"Kind": "Ftp", "Url": "x"},
-            'Destinations.cloud.Kind: "Ftp" is not one of these: Dicom',
+            f'Destinations.cloud.Kind: "Ftp" is not one of these: {KINDS}',
         ),
         (
             "Destinations/vna-qc/Assessment/Expires",
@@ -287,7 +289,7 @@ def test_every_option_is_described_and_its_default_is_what_leaving_it_out_means(
     assert rows["Rules[].Priority"].default == "Routine"
     assert rows["Destinations.<name>.Retry.GiveUpAfterHours"].default == 72
     assert rows["Subscribers.<name>.Secret"].required
-    assert len(rows) == len(list(options()))
+    assert len(list(options())) == len({(option.path, option.kinds) for option in options()})
     for option in rows.values():
         assert option.description.endswith(".")
         assert option.example is not None

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,18 +22,27 @@ class Fault(enum.Enum):
     BLACK_HOLE = "accepts, and swallows every byte in both directions"
     RESET = "cuts each connection with a TCP reset"
     REFUSE = "nobody listens"
+    CUT = "cuts each connection with a TCP reset after `bytes_before` bytes from the client"
+    HALF_CLOSE = "tells the server that the client is done after `bytes_before` bytes, and swallows the rest"
+    CORRUPT = "changes one byte of each chunk from the client that follows the first `bytes_before` bytes"
+
+
+_RESETS = {Fault.RESET, Fault.REFUSE, Fault.CUT}
 
 
 class Proxy:
     """Stands on `port` before a server on `destination_port`, both on the loopback.
 
     `fault` may be set at any time and acts on open connections too. `bytes_per_second` slows each direction
-    of each connection down. `connections` counts what was accepted and `bytes_forwarded` what went through.
+    of each connection down, `latency` delays each chunk by so many seconds. `connections` counts what was accepted and
+    `bytes_forwarded` what went through.
     """
 
     def __init__(self, destination_port: int) -> None:
         self.port = free_port()
         self.bytes_per_second: int | None = None
+        self.latency = 0.0
+        self.bytes_before = 20_000
         self.connections = 0
         self.bytes_forwarded = 0
         self._destination_port = destination_port
@@ -94,16 +104,20 @@ class Proxy:
         for end in ends:
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             end.settimeout(_PAUSE)
-        pumps = [threading.Thread(target=self._pump, args=pair, daemon=True) for pair in (ends, ends[::-1])]
+        pumps = [
+            threading.Thread(target=self._pump, args=(near, far, True), daemon=True),
+            threading.Thread(target=self._pump, args=(far, near, False), daemon=True),
+        ]
         for pump in pumps:
             pump.start()
         for pump in pumps:
             pump.join()
         for end in ends:
-            _reset(end) if self._fault in {Fault.RESET, Fault.REFUSE} else end.close()
+            _reset(end) if self._fault in _RESETS else end.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
         """Move bytes one way until either end closes or the fault cuts the connection."""
+        moved = 0
         try:
             while not self._ended and self._fault not in {Fault.RESET, Fault.REFUSE}:
                 try:
@@ -113,10 +127,25 @@ class Proxy:
                 if not content:
                     sink.shutdown(socket.SHUT_WR)
                     return
+                moved += len(content)
+                if upward and moved > self.bytes_before:
+                    content = self._spoil(content, source, sink)
+                time.sleep(self.latency)
                 if self._fault is not Fault.BLACK_HOLE:
                     self._forward(content, sink)
         except OSError:
             return  # the other direction, or an end, closed first
+
+    def _spoil(self, content: bytes, source: socket.socket, sink: socket.socket) -> bytes:
+        """What is left of these bytes from the client, now that the fault strikes."""
+        if self._fault is Fault.CORRUPT:
+            return bytes([content[0] ^ 0x55]) + content[1:]
+        if self._fault is Fault.CUT:
+            _reset(source)
+            _reset(sink)
+        elif self._fault is Fault.HALF_CLOSE:
+            sink.shutdown(socket.SHUT_WR)
+        return content
 
     def _forward(self, content: bytes, sink: socket.socket) -> None:
         while content:
@@ -139,6 +168,7 @@ class Proxy:
 
 
 def _reset(end: socket.socket) -> None:
-    """Close with RST instead of FIN (SO_LINGER of zero seconds)."""
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    """Close with RST instead of FIN (SO_LINGER of zero seconds); one that is closed stays so."""
+    with suppress(OSError):
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     end.close()

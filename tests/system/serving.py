@@ -68,10 +68,13 @@ def basic(user: str | None) -> dict[str, str]:
 
 
 def compose_web(
-    folder: Path, database_url: str | None = None, *, authentication: bool = True, remote: bool = True
+    folder: Path, database_url: str | None = None, *, authentication: bool = True, remote: bool = True, **options: Any
 ) -> Web:
-    """The application over an empty database; no thread of Relais runs, and nobody listens where Orthanc would be."""
-    section = {**SECTION, "Database": database_url or f"sqlite:///{folder / 'relais.db'}"}
+    """The application over an empty database; no thread of Relais runs, and nobody listens where Orthanc would be.
+
+    `options` are of the section, in place of those above.
+    """
+    section = {**SECTION, "Database": database_url or f"sqlite:///{folder / 'relais.db'}", **options}
     surroundings = Surroundings.of(
         {
             "HttpPort": free_port(),

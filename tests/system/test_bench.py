@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.__main__ import BENCHMARKS
+from tests.bench.report import report
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +19,11 @@ def test_a_benchmark_runs(name: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("| Figure")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_page_explains_a_benchmark(name: str) -> None:
+    assert f"\n- **{name.capitalize()}**: " in report([], 0)
 
 
 def test_an_unknown_benchmark_is_refused() -> None:

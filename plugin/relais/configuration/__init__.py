@@ -1,11 +1,21 @@
 """The `Relais` section of Orthanc's configuration: parsed once into frozen models, every error at once."""
 
+from relais.configuration.destinations import (
+    Destination,
+    DicomDestination,
+    DicomWebDestination,
+    FilesDestination,
+    MoveDestination,
+    PeerDestination,
+    Pool,
+    Proof,
+    Retry,
+    Start,
+)
 from relais.configuration.loading import Configuration, ConfigurationErrors, load
 from relais.configuration.models import (
     Completeness,
-    Destination,
     Language,
-    Retry,
     Role,
     Source,
     Subscriber,
@@ -19,11 +29,19 @@ __all__ = [
     "Configuration",
     "ConfigurationErrors",
     "Destination",
+    "DicomDestination",
+    "DicomWebDestination",
+    "FilesDestination",
     "Language",
+    "MoveDestination",
+    "PeerDestination",
+    "Pool",
+    "Proof",
     "Retry",
     "Role",
     "Secret",
     "Source",
+    "Start",
     "Subscriber",
     "User",
     "load",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from relais.configuration.consistency import inconsistencies
+from relais.configuration.destinations import Destination, Pool, Start
 from relais.configuration.models import (
     Completeness,
-    Destination,
     Language,
     Section,
     Source,
@@ -44,18 +45,24 @@ class Configuration:
     JSON in which references to secrets stand as written and literal ones as their own digest.
     """
 
-    database: str
+    database: str = field(repr=False)  # with its password
     language: Language
     users: Mapping[str, User]
     clinics: Mapping[str, Clinic]
     sources: Mapping[str, Source]
     destinations: Mapping[str, Destination]
+    pools: Mapping[str, Pool]
     rules: tuple[Rule, ...]
     otherwise: Otherwise
     completeness: Completeness
     subscribers: Mapping[str, Subscriber]
     document: Mapping[str, Any]
     digest: str
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """The destinations that receive while a study still arrives."""
+        return frozenset(name for name, each in self.destinations.items() if each.start is Start.WhileReceiving)
 
 
 def load(section: object, *, directory: Path) -> Configuration:
@@ -69,7 +76,7 @@ def load(section: object, *, directory: Path) -> Configuration:
         parsed = parse(Section, section, _context(section, directory))
     except DocumentError as error:
         problems.extend(_worth_telling(error.problems))
-    problems.extend(_repeated_rules(section))
+    problems.extend(inconsistencies(section))
     if problems:
         raise ConfigurationErrors(tuple(problems), _language(section))
     return Configuration(
@@ -78,13 +85,14 @@ def load(section: object, *, directory: Path) -> Configuration:
         users=parsed.users,
         clinics=parsed.clinics,
         sources=parsed.sources,
-        destinations=parsed.destinations,
+        destinations={name: each for name, each in parsed.destinations.items() if not isinstance(each, Pool)},
+        pools={name: each for name, each in parsed.destinations.items() if isinstance(each, Pool)},
         rules=parsed.rules,
         otherwise=parsed.otherwise,
         completeness=parsed.completeness,
         subscribers=parsed.subscribers,
-        document=json.loads(json.dumps(without_secrets(section, lambda _: HIDDEN))),
-        digest=_sha256(_canonical(without_secrets(section, _sha256))),
+        document=json.loads(json.dumps(without_secrets(section, parsed, lambda _: HIDDEN))),
+        digest=_sha256(_canonical(without_secrets(section, parsed, _sha256))),
     )
 
 
@@ -98,7 +106,10 @@ def _sha256(text: str) -> str:
 
 def _context(section: object, directory: Path) -> ReadingContext:
     return ReadingContext(
-        destinations=_names(section, "Destinations"), clinics=_names(section, "Clinics"), directory=directory
+        destinations=_names(section, "Destinations"),
+        clinics=_names(section, "Clinics"),
+        sources=_names(section, "Sources"),
+        directory=directory,
     )
 
 
@@ -106,17 +117,6 @@ def _names(section: object, key: str) -> frozenset[str]:
     """The names a part of the section defines, whether or not what they name is valid."""
     part = section.get(key) if isinstance(section, Mapping) else None
     return frozenset(part) if isinstance(part, Mapping) else frozenset()
-
-
-def _repeated_rules(section: object) -> Iterator[Problem]:
-    rules = section.get("Rules") if isinstance(section, Mapping) else None
-    seen: set[str] = set()
-    for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
-        name = rule.get("Name") if isinstance(rule, Mapping) else None
-        if isinstance(name, str):
-            if name in seen:
-                yield Problem(f"Rules[{index}].Name", "repeated-name", {"name": name})
-            seen.add(name)
 
 
 def _worth_telling(problems: Iterable[Problem]) -> Iterator[Problem]:

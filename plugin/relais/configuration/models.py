@@ -12,27 +12,26 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from relais.configuration.destinations import DestinationOrPool
 from relais.configuration.secrets import Secret
 from relais.configuration.values import (
     Aet,
     ClinicOrAll,
     DatabaseUrl,
-    Day,
     Host,
-    Hours,
     Port,
     Seconds,
     WebUrl,
     supported,
 )
 from relais.domain.clinics import Clinic
+from relais.domain.completeness import Patience
 from relais.domain.document import (
     Document,
     Flag,
     Name,
     NotEmpty,
     OneOf,
-    Region,
     Text,
     Whole,
     fault,
@@ -95,114 +94,6 @@ class Source(Document):
     )
 
 
-class Jurisdiction(Document):
-    """Under which law a destination stands."""
-
-    storage: Region = Field(description="Where images are stored, ISO 3166-2.", examples=["CA-QC"])
-    access: Annotated[tuple[Region, ...], NotEmpty] = Field(
-        description="From where they can be looked at.", examples=[["CA-QC"]]
-    )
-
-
-class Finding(StrEnum):
-    """What an assessment found."""
-
-    Adequate = "Adequate"
-    Inadequate = "Inadequate"
-
-
-class Assessment(Document):
-    """The privacy assessment made before images leave Quebec (P-39.1 section 17)."""
-
-    reference: Text = Field(description="The document's reference.", examples=["EFVP-2026-04"])
-    result: Annotated[Finding, OneOf(Finding)] = Field(
-        description="What it found: Adequate or Inadequate.", examples=["Adequate"]
-    )
-    expires: Day = Field(description="The first day on which it no longer holds.", examples=["2027-04-01"])
-
-
-class Agreement(Document):
-    """The written agreement with whoever receives the images."""
-
-    reference: Text = Field(description="The document's reference.", examples=["C-118"])
-    expires: Day = Field(description="The first day on which it no longer holds.", examples=["2028-01-01"])
-
-
-class Retry(Document):
-    """When a failed delivery is tried again: after a random part of a delay that doubles up to a maximum."""
-
-    first_delay: Seconds = Field(
-        default=timedelta(seconds=2),
-        alias="FirstDelaySeconds",
-        description="Longest first delay.",
-        examples=[2],
-        json_schema_extra={"default": 2},
-    )
-    maximum_delay: Seconds = Field(
-        default=timedelta(seconds=900),
-        alias="MaximumDelaySeconds",
-        description="Longest delay of all.",
-        examples=[900],
-        json_schema_extra={"default": 900},
-    )
-    give_up_after: Hours = Field(
-        default=timedelta(hours=72),
-        alias="GiveUpAfterHours",
-        description="How long to go on before the delivery has failed and waits for a person.",
-        examples=[72],
-        json_schema_extra={"default": 72},
-    )
-
-
-class Destination(Document):
-    """A place that studies are delivered to by C-STORE."""
-
-    LATER: ClassVar[frozenset[str]] = frozenset(
-        {"Windows", "Bandwidth", "FailoverTo", "Proof", "Start", "Transcode", "Deidentify", "Url"}
-    )
-
-    kind: Annotated[str, supported("Dicom", later=("DicomWeb", "OrthancPeer", "Files"))] = Field(
-        description="How it is reached: Dicom.", examples=["Dicom"]
-    )
-    aet: Aet = Field(description="Its AE title.", examples=["VNA"])
-    host: Host = Field(description="Its host name or address.", examples=["10.0.0.9"])
-    port: Port = Field(description="Its DICOM port.", examples=[104])
-    local_aet: Aet | None = Field(
-        default=None,
-        description="The AE title we call ourselves towards it; Orthanc's own if not given.",
-        examples=["RELAIS"],
-    )
-    concurrency: Annotated[Whole, Field(ge=1, le=64)] = Field(
-        default=2, description="How many deliveries may be under way at once.", examples=[4]
-    )
-    timeout: Annotated[Whole, Field(ge=1, le=3600)] = Field(
-        default=30, alias="TimeoutSeconds", description="How many seconds it may stay silent.", examples=[60]
-    )
-    batch_instances: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        default=100, description="The most instances sent before the delivery's mark moves.", examples=[500]
-    )
-    batch_megabytes: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        default=64, description="The most megabytes sent before the delivery's mark moves.", examples=[256]
-    )
-    retry: Retry = Field(default=Retry(), description="When to try again.", examples=[{"GiveUpAfterHours": 24}])
-    jurisdiction: Jurisdiction | None = Field(
-        default=None,
-        description="Under which law it stands.",
-        examples=[{"Storage": "CA-QC", "Access": ["CA-QC"]}],
-    )
-    assessment: Assessment | None = Field(
-        default=None,
-        description="The privacy assessment of sending there.",
-        examples=[{"Reference": "EFVP-2026-04", "Result": "Adequate", "Expires": "2027-04-01"}],
-    )
-    agreement: Agreement | None = Field(
-        default=None,
-        description="The agreement with whoever receives.",
-        examples=[{"Reference": "C-118", "Expires": "2028-01-01"}],
-    )
-    purposes: tuple[Text, ...] = Field(default=(), description="What it may receive images for.", examples=[["Care"]])
-
-
 class Completeness(Document):
     """When a study counts as complete: its source has been quiet for so long."""
 
@@ -223,6 +114,23 @@ class Completeness(Document):
             if not re.fullmatch(r"[A-Z0-9_]{1,16}", name):  # CS, PS3.5 section 6.2
                 raise fault("bad-modality", name=name)
         return given
+
+    incomplete_seconds: Seconds = Field(
+        default=timedelta(seconds=600),
+        description="How long a study waits for the images that NumberOfStudyRelatedInstances (0020,1208) promises.",
+        examples=[600],
+        json_schema_extra={"default": 600},
+    )
+    longest_seconds: Seconds = Field(
+        default=timedelta(seconds=7200),
+        description="How long a study may go on growing before it counts as complete; what comes later is added.",
+        examples=[7200],
+        json_schema_extra={"default": 7200},
+    )
+
+    def patience(self, modalities: Collection[str]) -> Patience:
+        """How long a study with these modalities is waited for."""
+        return Patience(quiet=self.quiet(modalities), incomplete=self.incomplete_seconds, longest=self.longest_seconds)
 
     def quiet(self, modalities: Collection[str]) -> timedelta:
         """How long a study with these modalities must be quiet: the longest of theirs."""
@@ -293,7 +201,7 @@ class Section(Document):
         description="The PACS that can be asked, by name.",
         examples=[{"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "10.0.0.5", "Port": 104}}],
     )
-    destinations: Mapping[Name, Destination] = Field(
+    destinations: Mapping[Name, DestinationOrPool] = Field(
         default={},
         description="Where studies can be delivered, by name.",
         examples=[{"vna-qc": {"Kind": "Dicom", "Aet": "VNA", "Host": "10.0.0.9", "Port": 104}}],

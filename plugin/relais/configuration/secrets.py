@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
 from relais.domain.document import References, fault
@@ -65,21 +65,22 @@ class Secret:
         return {"anyOf": [{"type": "string", "writeOnly": True}, *references]}
 
 
-def without_secrets(section: Any, replace: Callable[[str], str]) -> Any:
-    """The section with `replace(secret)` for each one written in place: subscribers' and the database's password."""
-    if not isinstance(section, dict):
-        return section
-    clean = dict(section)
-    if isinstance(clean.get("Database"), str):
-        clean["Database"] = _without_password(clean["Database"], replace)
-    if isinstance(clean.get("Subscribers"), dict):
-        clean["Subscribers"] = {
-            name: {**subscriber, "Secret": replace(subscriber["Secret"])}
-            if isinstance(subscriber, dict) and isinstance(subscriber.get("Secret"), str)
-            else subscriber
-            for name, subscriber in clean["Subscribers"].items()
-        }
-    return clean
+def without_secrets(section: Any, parsed: object, replace: Callable[[str], str]) -> Any:
+    """The section with `replace(secret)` for each one written in place, and for the password of a database's address.
+
+    `parsed` is what the section was read as: whatever is a `Secret` there is one, wherever it stands. References to
+    secrets stay as they are written.
+    """
+    if isinstance(parsed, Secret):
+        return replace(section) if isinstance(section, str) else section
+    if isinstance(parsed, BaseModel) and isinstance(section, dict):
+        inside = {known.alias: getattr(parsed, name) for name, known in type(parsed).model_fields.items()}
+        return {key: without_secrets(value, inside.get(key), replace) for key, value in section.items()}
+    if isinstance(parsed, Mapping) and isinstance(section, dict):
+        return {key: without_secrets(value, parsed.get(key), replace) for key, value in section.items()}
+    if isinstance(parsed, tuple) and isinstance(section, list | tuple) and len(parsed) == len(section):
+        return [without_secrets(*pair, replace) for pair in zip(section, parsed, strict=True)]
+    return _without_password(section, replace) if isinstance(section, str) else section
 
 
 def _without_password(url: str, replace: Callable[[str], str]) -> str:

@@ -8,9 +8,13 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import tag_for_keyword
+from pydicom.uid import UID
 
 from relais.domain.document import Whole, check_clinic, fault, nearest
 
+_SOP_CLASSES = {keyword: uid for uid, (_, kind, _, _, keyword) in UID_dictionary.items() if kind == "SOP Class"}
 LONGEST = 10_000_000
 """The longest time that can be set, in the option's unit."""
 
@@ -66,6 +70,44 @@ def _database_url(url: str) -> str:
     return "postgresql+psycopg" + url.removeprefix("postgresql") if url.startswith("postgresql:") else url
 
 
+def _storage_url(url: str) -> str:
+    parts = urlsplit(url)
+    known = ("file", "s3", "sftp")
+    if parts.scheme not in known:
+        raise fault("bad-storage", known=list(known))
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise fault("url-with-extras")
+    if (parts.scheme == "file") is bool(parts.netloc) or not (parts.netloc or parts.path.startswith("/")):
+        raise fault("bad-storage", known=list(known))
+    return url.rstrip("/")
+
+
+def _keyword(word: str) -> str:
+    if tag_for_keyword(word) is None:
+        raise fault("unknown-keyword", name=word)
+    return word
+
+
+def _syntax(uid: str) -> str:
+    if not UID(uid).is_transfer_syntax:
+        raise fault("bad-syntax", name=uid)
+    return uid
+
+
+def _sop_class(word: str) -> str:
+    """The UID, also where the class is named by its keyword (PS3.6 table A-1)."""
+    found = _SOP_CLASSES.get(word, word)
+    if UID(found).type != "SOP Class":
+        raise fault("bad-sop-class", name=word)
+    return found
+
+
+def _megabits(value: object) -> object:
+    if _amount(value) <= 0:
+        raise fault("out-of-range", low="0.001", high=LONGEST)
+    return value
+
+
 def _seconds(value: object) -> object:
     return timedelta(seconds=_amount(value))
 
@@ -102,6 +144,11 @@ Port = Annotated[Whole, Field(ge=1, le=65535)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 _number = WithJsonSchema({"type": "number", "minimum": 0, "maximum": LONGEST})
+StorageUrl = Annotated[str, AfterValidator(_storage_url)]
+Keyword = Annotated[str, AfterValidator(_keyword)]
+SyntaxUid = Annotated[str, AfterValidator(_syntax)]
+SopClass = Annotated[str, AfterValidator(_sop_class)]
+Megabits = Annotated[float, BeforeValidator(_megabits), _number]
 Seconds = Annotated[
     timedelta,
     BeforeValidator(_seconds),

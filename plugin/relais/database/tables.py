@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -78,6 +79,7 @@ study = Table(
     Column("changed_at", Instant, nullable=False),  # last instance
     Column("completed_at", Instant),
     Column("quiet_until", Instant),
+    Column("receiving_since", Instant),  # the first instance of this spell
     Column("origin", JSON, nullable=False),  # {"CallingAet", "CalledAet", "RemoteIp", "Kind"}
     Column("clinic", Text),
     Column("clinic_reason", JSON),
@@ -85,6 +87,8 @@ study = Table(
     Column("held_by", Text),  # the person whose hold outlives a new decision
     Column("match_state", Text, nullable=False),
     Column("decision_id", Id),
+    Column("expected", Integer),  # how many instances the study is said to have
+    Column("completed_by", Text),  # domain.completeness.Completion: why it counts as complete
     # What lists show and search, read from the newest instance.
     Column("patient_name", Text, nullable=False),
     Column("patient_id", Text, nullable=False),
@@ -139,6 +143,7 @@ instance = Table(
     Column("study_id", Id, ForeignKey("study.id", ondelete="CASCADE"), nullable=False),
     Column("series_id", Id, ForeignKey("series.id", ondelete="CASCADE"), nullable=False),
     Column("sop_instance_uid", Text, nullable=False),
+    Column("sop_class_uid", Text),
     Column("orthanc_id", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),  # rises in its study; other content, new number
     Column("file", Text, nullable=False),  # Orthanc's FileUuid: another one means it was stored again
@@ -188,12 +193,13 @@ delivery = Table(
     Column("next_attempt", Instant),
     Column("last_error", JSON),  # {"Class", "Code", "Text"}
     Column("reasons", JSON, nullable=False),  # rules that asked for it, or why a person held or canceled it
-    Column("proof", JSON),
+    Column("proof", JSON),  # {"Kind", "Instances", "At"}, or what is awaited: {"Kind", "Transaction", "AskedAt"}
+    Column("failover_of", Text),  # the destination that it stands in for
     UniqueConstraint("study_id", "destination"),
     Index("ix_delivery_destination_state", "destination", "state", "id"),
     Index("ix_delivery_destination", "destination", "id"),
     Index("ix_delivery_state", "state", "id"),
-    Index("ix_delivery_destination_finished", "destination", "finished_at"),
+    Index("ix_delivery_destination_finished", "destination", "state", "finished_at"),
 )
 
 attempt = Table(
@@ -207,6 +213,31 @@ attempt = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("error", JSON),
     Index("ix_attempt_delivery", "delivery_id"),
+)
+
+# An instance under a delivery's mark that the destination has not: refused, or missing when it was asked.
+gap = Table(
+    "gap",
+    metadata,
+    Column("delivery_id", Id, ForeignKey("delivery.id", ondelete="CASCADE"), primary_key=True),
+    Column("instance_id", Id, ForeignKey("instance.id", ondelete="CASCADE"), primary_key=True),
+    Column("error", JSON, nullable=False),  # {"Class", "Code", "Text"}
+    Column("wanted", Boolean, nullable=False),  # whether it is sent again by itself
+    sqlite_with_rowid=False,
+)
+
+# What a test of a destination's connection found.
+connectivity = Table(
+    "connectivity",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("destination", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    Column("grade", Text, nullable=False),  # domain.connectivity.Grade
+    Column("actor", Text, nullable=False),  # who asked for it, or "relais"
+    Column("steps", JSON, nullable=False),  # [{"Name", "Grade", "Milliseconds", "Facts", "Advice"}]
+    Index("ix_connectivity_destination", "destination", "id"),
 )
 
 # Orthanc patients that Relais protected from MaximumStorageSize because something of theirs is owed.
@@ -228,6 +259,7 @@ lane = Table(
     Column("down_since", Instant),
     Column("probe_at", Instant),
     Column("last_error", JSON),
+    Column("bandwidth_free_at", Instant),  # until when what was sent uses up the bandwidth
 )
 
 task = Table(

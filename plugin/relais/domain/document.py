@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import Enum, StrEnum
+from types import UnionType
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import (
@@ -53,6 +54,7 @@ class References:
 
     destinations: frozenset[str] | None = None
     clinics: frozenset[str] | None = None
+    sources: frozenset[str] | None = None
 
 
 class Document(BaseModel):
@@ -70,6 +72,7 @@ class Document(BaseModel):
 
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
+AnyItems = TypeVar("AnyItems", bound=Collection[Any] | None)
 
 
 NO_REFERENCES = References()
@@ -117,27 +120,58 @@ def _problem(model: type[Document], detail: Any) -> Problem:
     if location and location[-1] == "[key]":  # pydantic's word for a key that is itself wrong
         location = location[:-1]
     code, values = detail["type"], dict(detail.get("ctx", {}))
+    if code in _WITHOUT_KIND:
+        return _without_kind(path_of((*location, "Kind")), code, values)
+    place, owner = _walk(model, location)
     if code == "extra_forbidden":
-        key, owner = str(location[-1]), _model_at(model, location[:-1])
+        key = str(place[-1])
+        _, owner = _walk(model, location[:-1])
         if owner and key in owner.LATER:
             code, values = "later", {"name": key}
         else:
             keys = [str(known.alias) for known in owner.model_fields.values()] if owner else []
             code, values = "unknown-key", {"name": key, "nearest": nearest(key, keys), "known": keys}
-    return Problem(path_of(location), code, {**values, "detail": detail["msg"]})
+    return Problem(path_of(place), code, {**values, "detail": detail["msg"]})
 
 
-def _model_at(model: type[Document], location: Iterable[str | int]) -> type[Document] | None:
-    """The model that reads this place of a document."""
+_WITHOUT_KIND = {"union_tag_invalid", "union_tag_not_found"}
+
+
+def _without_kind(path: str, code: str, values: Mapping[str, Any]) -> Problem:
+    """A document whose Kind, which says what else belongs into it, is missing or unknown."""
+    if code == "union_tag_not_found":
+        return Problem(path, "missing")
+    known = re.findall(r"'([^']*)'", values["expected_tags"])
+    word = str(values["tag"])
+    return Problem(path, "not-one-of", {"name": word, "known": known, "nearest": nearest(word, known)})
+
+
+def _walk(model: type[Document], location: Iterable[str | int]) -> tuple[list[str | int], type[Document] | None]:
+    """The place as a person writes it, and the model that reads it.
+
+    Where several models are told apart by their Kind, pydantic adds the kind to the location; no person does.
+    """
+    place: list[str | int] = []
     annotation: Any = model
     for part in location:
+        kinds = {tag: each for each in get_args(annotation) for tag in _kinds_of(each)}
+        if part in kinds and isinstance(annotation, UnionType):
+            annotation = kinds[part]
+            continue
+        place.append(part)
         if isinstance(annotation, type) and issubclass(annotation, Document):
             found = [known for known in annotation.model_fields.values() if known.alias == part]
             annotation = _bare(found[0].annotation) if found else None
         else:  # Mapping[str, X] or tuple[X, ...]
             arguments = get_args(annotation)
             annotation = _bare(arguments[0 if isinstance(part, int) else -1]) if arguments else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Document) else None
+    return place, annotation if isinstance(annotation, type) and issubclass(annotation, Document) else None
+
+
+def _kinds_of(model: Any) -> tuple[Any, ...]:
+    """The values of a model's Kind, if it has one."""
+    known = getattr(model, "model_fields", {}).get("kind")
+    return get_args(known.annotation) if known else ()
 
 
 def _bare(annotation: Any) -> Any:
@@ -183,8 +217,8 @@ def _filled(text: str) -> str:
     return text
 
 
-def _some(items: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-    if items == ():
+def _some(items: AnyItems) -> AnyItems:
+    if items is not None and not items:
         raise fault("empty")
     return items
 
@@ -211,6 +245,13 @@ def check_clinic(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _source(name: str, info: ValidationInfo) -> str:
+    known = info.context.sources if isinstance(info.context, References) else None
+    if known is not None and name not in known:
+        raise fault("unknown-source", name=name, nearest=nearest(name, known))
+    return name
+
+
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", text):
         raise fault("bad-name", name=text)
@@ -231,4 +272,5 @@ Region = Annotated[str, AfterValidator(_region)]
 Whole = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 DestinationName = Annotated[str, AfterValidator(_destination)]
+SourceName = Annotated[str, AfterValidator(_source)]
 DestinationNames = Annotated[tuple[DestinationName, ...], AfterValidator(_distinct)]

@@ -40,6 +40,7 @@ class PlannedDelivery:
     priority: Annotated[Priority, OneOf(Priority)]
     purpose: str
     rules: tuple[str, ...] = ()
+    pool: str | None = None  # which chose the destination
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

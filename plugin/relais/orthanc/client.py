@@ -6,13 +6,15 @@ Never through the `orthanc` module: its calls hold the interpreter lock until Or
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import urllib3
 
 from relais.errors import OrthancError, OrthancUnavailableError
 
+CHUNK = 1 << 18
+"""Bytes read at once of what is streamed."""
 CONNECTIONS = 12
 """Kept well under Orthanc's HttpThreadsCount (50): each kept connection occupies one of its threads."""
 
@@ -39,14 +41,41 @@ class Orthanc:
         """GET bytes, such as a rendered image."""
         return self._request("GET", path, headers={"Accept": accept})
 
+    def stream(self, path: str) -> Iterator[bytes]:
+        """GET bytes, chunk by chunk: what is large is never whole in memory."""
+        answer = self._open("GET", path, preload_content=False)
+        whole = False
+        try:
+            yield from answer.stream(CHUNK)
+            whole = True
+        except urllib3.exceptions.HTTPError as error:
+            raise OrthancUnavailableError(f"Orthanc broke off GET {path}: {type(error).__name__}") from error
+        finally:
+            if not whole:  # whoever reads it has had enough
+                answer.close()
+            answer.release_conn()
+
     def post(self, path: str, document: object) -> Any:
         """POST a JSON document and read the JSON answer, None when it is empty."""
-        answer = self._request("POST", path, json.dumps(document).encode())
+        answer = self.read_answer(path, document)
         return json.loads(answer) if answer else None
+
+    def post_bytes(self, path: str, content: bytes, kind: str = "application/dicom") -> Any:
+        """POST bytes and read the JSON answer, None when it is empty."""
+        answer = self._request("POST", path, content, headers={"Content-Type": kind})
+        return json.loads(answer) if answer else None
+
+    def read_answer(self, path: str, document: object) -> bytes:
+        """POST a JSON document and read an answer of bytes, such as a modified file."""
+        return self._request("POST", path, json.dumps(document).encode())
 
     def put(self, path: str, document: object) -> None:
         """PUT a JSON document."""
         self._request("PUT", path, json.dumps(document).encode())
+
+    def delete(self, path: str) -> None:
+        """DELETE a resource."""
+        self._request("DELETE", path)
 
     def put_text(self, path: str, text: str) -> None:
         """PUT plain text."""
@@ -64,6 +93,17 @@ class Orthanc:
     def _request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
+        return self._open(method, path, body, headers).data
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        preload_content: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
         try:
             answer = self._pool.request(
                 method,
@@ -71,10 +111,11 @@ class Orthanc:
                 body=body,
                 headers={**self._headers, **(headers or {})},
                 redirect=False,
+                preload_content=preload_content,
             )
+            if answer.status >= 400:  # noqa: PLR2004 - RFC 9110: errors begin here
+                raise OrthancError(answer.status, path, answer.data.decode(errors="replace")[:500])
         except urllib3.exceptions.HTTPError as error:
             message = f"Orthanc did not answer {method} {path}: {type(error).__name__}"
             raise OrthancUnavailableError(message) from error
-        if answer.status >= 400:  # noqa: PLR2004 - RFC 9110: errors begin here
-            raise OrthancError(answer.status, path, answer.data.decode(errors="replace")[:500])
-        return answer.data
+        return answer

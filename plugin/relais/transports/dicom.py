@@ -1,4 +1,4 @@
-"""C-STORE (PS3.4 annex B) through Orthanc's store jobs.
+"""C-STORE (PS3.4 annex B), storage commitment (annex J) and C-FIND through Orthanc.
 
 An Orthanc job is the executor of one batch, never the queue: jobs do not survive a kill and are never retried by
 Orthanc.
@@ -6,152 +6,183 @@ Orthanc.
 
 from __future__ import annotations
 
-import re
-import socket
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from relais.configuration import Destination
+from relais.configuration.destinations import DicomDestination
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
-from relais.transports.port import OrthancApi, SendingError
+from relais.transports import query
+from relais.transports.dimse import MISSING, details_of, is_stored, of_commitment, of_store
+from relais.transports.modality import Modality
+from relais.transports.outcome import Outcome
+from relais.transports.port import Content, Item, OrthancApi, SendingError, Stop
 
-FIRST_LOOK = 0.005
-SLOWEST_LOOK = 0.25
-PROBE_SECONDS = 5.0
-MISSING = 404
+LARGEST_JOB = 100
+"""More, and a job's progress in per cent would not tell which instance it ended at."""
 
-_DIMSE_STATUS = re.compile(r"DIMSE status 0x([0-9A-Fa-f]{4})")
-
-# Orthanc's words for what is not a status, in the order in which they are looked for: the class of the failure, its
-# code, and whether it is the peer's rather than the batch's.
-_CAUSES = (
-    ("presentation context", ErrorClass.Permanent, "no-presentation-context", False),
-    ("association rejected|ae title not recognized", ErrorClass.Configuration, "association-rejected", True),
-    (
-        "connecting to aet|tcp initialization error|connection refused|timed out",
-        ErrorClass.Transient,
-        "unreachable",
-        True,
-    ),
-    ("", ErrorClass.Transient, "interrupted", False),
-)
+# Why an instance is not committed (PS3.3 section C.14.1.1). What is not named here passes: it is sent, or asked, again.
+_NEVER_COMMITTED = {
+    0x0122: "its SOP class is not supported",
+    0x0119: "it is there under another SOP class",
+}
+_NOT_YET_COMMITTED = {
+    0x0110: "the peer could not process it",
+    0x0112: "it is not there",
+    0x0131: "the peer knows the transaction already",
+    0x0213: "the peer is out of resources",
+}
 
 
 class DicomTransport:
     """One destination of kind `Dicom`."""
 
-    def __init__(self, orthanc: OrthancApi, name: str, destination: Destination) -> None:
+    def __init__(self, orthanc: OrthancApi, name: str, destination: DicomDestination, content: Content) -> None:
         self._orthanc = orthanc
-        self._modality = f"relais-{name}"
-        self._destination = destination
-        self._defined = False
+        self._content = content
+        self._peer = Modality(
+            orthanc,
+            f"relais-{name}",
+            aet=destination.aet,
+            host=destination.host,
+            port=destination.port,
+            timeout=destination.timeout,
+            local_aet=destination.local_aet,
+            tls=destination.tls,
+        )
 
     def probe(self) -> None:
-        """Open and close a TCP connection: an unreachable peer must not occupy one of Orthanc's few job threads."""
-        address = (self._destination.host, self._destination.port)
-        try:
-            socket.create_connection(address, PROBE_SECONDS).close()
-        except OSError as error:
-            raise SendingError(
-                ErrorClass.Transient,
-                _network_code(error),
-                f"{address[0]} port {address[1]}: {error.strerror or error}",
-                unreachable=True,
-            ) from error
+        """Open and close a TCP connection."""
+        self._peer.probe()
 
-    def send(self, instances: Sequence[str], *, progress: Callable[[int], None], stopping: threading.Event) -> None:
-        """Send one batch in one association."""
-        self._define()
+    def send(
+        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+    ) -> Mapping[str, SendingError]:
+        """Send one batch: in one association, and a further one after each instance that the peer refuses.
+
+        What the peer has already (0111), or took with a warning (B000, B006, B007), is through.
+        """
+        outcome = Outcome(progress)
+        left = list(items)
+        while left and outcome.goes_on:
+            if stopping.is_set():
+                raise InterruptedError
+            if self._content.as_stored:
+                left = self._send_stored(left, outcome, stopping)
+            else:
+                self._send_transformed(left.pop(0), outcome)
+        outcome.leave(left)
+        return outcome.end()
+
+    def missing(self, items: Sequence[Item]) -> Collection[str]:
+        """Those for which the peer answers no IMAGE-level C-FIND."""
+        named = [(item, self._content.named(item)) for item in items]
+        absent = query.absent(self._peer, [there for _, there in named])
+        return {item.orthanc_id for item, there in named if there.sop_instance_uid in absent}
+
+    def commit(self, items: Sequence[Item]) -> str:
+        """Send an N-ACTION; answers its TransactionUID.
+
+        The peer reports on an association of its own, to Orthanc's AE title and port as the peer knows them.
+        """
+        classes = self._sop_classes(items)
+        if len(classes) < len(items):
+            raise _not_in_orthanc()
+        instances = [
+            {
+                "SOPClassUID": classes[item.orthanc_id],
+                "SOPInstanceUID": self._content.named(item).sop_instance_uid,
+            }
+            for item in items
+        ]
+        try:
+            transaction: str = self._peer.ask("storage-commitment", {"DicomInstances": instances})["ID"]
+        except OrthancError as error:
+            raise of_commitment(details_of(error), tls=self._peer.tls) from error
+        return transaction
+
+    def committed(self, transaction: str, items: Sequence[Item]) -> Mapping[str, SendingError] | None:
+        """What the peer reported; Orthanc keeps the last reports in memory, so that a restart forgets them."""
+        try:
+            report = self._orthanc.get(f"/storage-commitment/{transaction}")
+        except OrthancError as error:
+            if error.status == MISSING:
+                raise LookupError(transaction) from error
+            raise
+        if report["Status"] == "Pending":
+            return None
+        kept = {each["SOPInstanceUID"] for each in report["Success"]}
+        reasons = {each["SOPInstanceUID"]: int(each["FailureReason"]) for each in report["Failures"]}
+        uids = {item.orthanc_id: self._content.named(item).sop_instance_uid for item in items}
+        return {key: _not_committed(reasons.get(uid)) for key, uid in uids.items() if uid in reasons or uid not in kept}
+
+    def close(self) -> None:
+        """Orthanc holds the connections, not we."""
+
+    def _send_stored(self, left: Sequence[Item], outcome: Outcome, stopping: Stop) -> list[Item]:
+        """Start one store job, and see it end; answers what is still to be sent."""
+        chunk = left[:LARGEST_JOB]
         request: dict[str, Any] = {
-            "Resources": list(instances),
+            "Resources": [each.orthanc_id for each in chunk],
             "Synchronous": False,
             "Permissive": False,  # true would report a dead network as success
-            "Timeout": self._destination.timeout,
         }
-        if self._destination.local_aet is not None:
-            request["LocalAet"] = self._destination.local_aet
         try:
-            job = self._orthanc.post(f"/modalities/{self._modality}/store", request)["ID"]
+            job = self._peer.ask("store", request)["ID"]
         except OrthancError as error:
-            raise _refused_by_orthanc(error) from error
-        self._follow(job, len(instances), progress, stopping)
+            gone = self._gone(chunk) if error.status == MISSING else []
+            if not gone:
+                text = "Orthanc did not take the store job"
+                raise SendingError(ErrorClass.Transient, f"orthanc-{error.status}", text) from error
+            outcome.refuse(gone, _not_in_orthanc())
+            return [each for each in left if each not in gone]
+        ending = self._peer.follow(job, len(chunk), outcome.takes, stopping)
+        outcome.took(ending.through)
+        if ending.details is None:
+            return list(left[len(chunk) :])
+        self._failed(chunk[ending.through], ending.details, outcome)
+        return list(left[ending.through + 1 :])
 
-    def _define(self) -> None:
-        """See to it that Orthanc's live definition of the peer is the configured one."""
-        wanted: dict[str, Any] = {
-            "AET": self._destination.aet,
-            "Host": self._destination.host,
-            "Port": self._destination.port,
-            "Timeout": self._destination.timeout,
+    def _send_transformed(self, item: Item, outcome: Outcome) -> None:
+        try:
+            self._peer.store(b"".join(self._content.read(item)))
+        except SendingError as error:
+            outcome.failed(item, error)
+        except OrthancError as error:
+            self._failed(item, details_of(error), outcome)
+        else:
+            outcome.took(1)
+
+    def _failed(self, item: Item, details: str, outcome: Outcome) -> None:
+        error = of_store(details, tls=self._peer.tls)
+        if is_stored(error):
+            outcome.took(1)
+        else:
+            outcome.failed(item, error)
+
+    def _gone(self, items: Sequence[Item]) -> list[Item]:
+        """Those that Orthanc no longer has."""
+        classes = self._sop_classes(items)
+        return [item for item in items if item.orthanc_id not in classes]
+
+    def _sop_classes(self, items: Sequence[Item]) -> dict[str, str]:
+        """The SOPClassUID of each that Orthanc has, by its id."""
+        request = {"Resources": [item.orthanc_id for item in items], "Metadata": True}
+        return {
+            str(each["ID"]): str(each["Metadata"].get("SopClassUid", ""))
+            for each in self._orthanc.post("/tools/bulk-content", request)
         }
-        if self._destination.local_aet is not None:
-            wanted["LocalAet"] = self._destination.local_aet
-        path = f"/modalities/{self._modality}"
-        live: dict[str, Any] = {}
-        if self._defined:
-            try:
-                live = self._orthanc.get(f"{path}/configuration")
-            except OrthancError as error:
-                if error.status != MISSING:  # somebody deleted it
-                    raise
-        if any(live.get(key) != value for key, value in wanted.items()):
-            self._orthanc.put(path, wanted)
-            self._defined = True
-
-    def _follow(self, job: str, count: int, progress: Callable[[int], None], stopping: threading.Event) -> None:
-        pause = FIRST_LOOK
-        while True:
-            if stopping.wait(pause):
-                self._orthanc.post(f"/jobs/{job}/cancel", {})
-                raise InterruptedError(job)
-            pause = min(pause * 1.5, SLOWEST_LOOK)
-            try:
-                state = self._orthanc.get(f"/jobs/{job}")
-            except OrthancError as error:
-                if error.status != MISSING:
-                    raise
-                raise SendingError(
-                    ErrorClass.Transient, "job-forgotten", "Orthanc forgot the job before its end was seen"
-                ) from error
-            if state["State"] == "Success":
-                progress(count)
-                return
-            if state["State"] == "Failure":
-                raise classify(state.get("ErrorDetails") or state.get("ErrorDescription") or "")
-            progress(count * int(state.get("Progress", 0)) // 100)
 
 
-def classify(details: str) -> SendingError:
-    """The class of a failed store job, from Orthanc's words for it (`ErrorDetails`).
-
-    Statuses: PS3.4 table B.2-1 and PS3.7 annex C. A7xx (out of resources) passes; a status that says the object itself
-    is not wanted does not.
-    """
-    text = details.strip() or "the store job failed without a word"
-    status = _DIMSE_STATUS.search(text)
-    if status is None:
-        cause = next(each for each in _CAUSES if re.search(each[0], text, re.IGNORECASE))
-        return SendingError(cause[1], cause[2], text, unreachable=cause[3])
-    code = status.group(1).upper()
-    if code.startswith("A7"):
-        return SendingError(ErrorClass.Transient, code, text)
-    return SendingError(ErrorClass.Configuration if code == "0124" else ErrorClass.Permanent, code, text)
+def _not_in_orthanc() -> SendingError:
+    return SendingError(ErrorClass.Permanent, "not-in-orthanc", "an instance is no longer in Orthanc")
 
 
-def _refused_by_orthanc(error: OrthancError) -> Exception:
-    """Orthanc did not take the job: an instance is gone from it, or something passes."""
-    if error.status == MISSING:
-        return SendingError(ErrorClass.Permanent, "not-in-orthanc", "an instance is no longer in Orthanc")
-    return SendingError(ErrorClass.Transient, f"orthanc-{error.status}", "Orthanc did not take the store job")
-
-
-def _network_code(error: OSError) -> str:
-    if isinstance(error, TimeoutError):
-        return "timeout"
-    if isinstance(error, ConnectionRefusedError):
-        return "refused"
-    if isinstance(error, socket.gaierror):
-        return "name-not-resolved"
-    return "unreachable"
+def _not_committed(reason: int | None) -> SendingError:
+    if reason is None:
+        return SendingError(ErrorClass.Transient, "not-reported", "storage commitment: the peer does not speak of it")
+    code = f"{reason:04X}"
+    if reason in _NEVER_COMMITTED:
+        return SendingError(ErrorClass.Permanent, code, f"storage commitment: {_NEVER_COMMITTED[reason]}")
+    text = _NOT_YET_COMMITTED.get(reason, "the peer refused it")
+    return SendingError(ErrorClass.Transient, code, f"storage commitment: {text}")

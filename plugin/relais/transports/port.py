@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from relais.domain.retry import ErrorClass
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One instance: Orthanc's id of it, its UIDs, and the size of its file in bytes."""
+
+    orthanc_id: str
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    bytes: int
+
+
 class SendingError(Exception):
-    """A batch did not get through.
+    """A batch, or one instance of it, did not get through.
 
     `code` is the protocol's own (a DIMSE status such as `A700`, or a word such as `refused`), `text` says it in words,
     and `unreachable` tells that it is the peer's and not the batch's fault, so that the whole lane waits.
@@ -31,12 +42,59 @@ class OrthancApi(Protocol):
         """GET a JSON document."""
         ...
 
+    def read(self, path: str, accept: str = "*/*") -> bytes:
+        """GET bytes."""
+        ...
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """GET bytes, chunk by chunk."""
+        ...
+
     def post(self, path: str, document: object) -> Any:
         """POST a JSON document and read the JSON answer."""
         ...
 
+    def post_bytes(self, path: str, content: bytes, kind: str = "application/dicom") -> Any:
+        """POST bytes and read the JSON answer."""
+        ...
+
+    def read_answer(self, path: str, document: object) -> bytes:
+        """POST a JSON document and read an answer of bytes."""
+        ...
+
     def put(self, path: str, document: object) -> None:
         """PUT a JSON document."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """DELETE a resource."""
+        ...
+
+
+class Stop(Protocol):
+    """Says that a batch is to be given up, as `threading.Event` does."""
+
+    def is_set(self) -> bool:
+        """Whether it is."""
+        ...
+
+    def wait(self, timeout: float) -> bool:
+        """Wait so many seconds at most; whether it is."""
+        ...
+
+
+class Content(Protocol):
+    """What a destination receives of an instance: the stored file, or what its transformation makes of it."""
+
+    as_stored: bool
+    """Whether it is the stored file, byte for byte."""
+
+    def read(self, item: Item) -> Iterator[bytes]:
+        """The file (PS3.10), in chunks; raises SendingError where it may or can not be made."""
+        ...
+
+    def named(self, item: Item) -> Item:
+        """The item under the UIDs that it has at the destination."""
         ...
 
 
@@ -47,10 +105,29 @@ class Transport(Protocol):
         """See cheaply whether the peer can be reached at all; raises SendingError when not."""
         ...
 
-    def send(self, instances: Sequence[str], *, progress: Callable[[int], None], stopping: threading.Event) -> None:
-        """Send these instances (Orthanc ids), in this order; returns when the peer confirmed each one.
+    def send(
+        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+    ) -> Mapping[str, SendingError]:
+        """Send these instances, in this order; returns when the peer has answered for each one.
 
-        Calls `progress` with how many of them are through. Raises SendingError; when `stopping` is set it gives up the
-        batch with InterruptedError.
+        Answers those that the peer refused by their Orthanc id; it has all others. Calls `progress` with how many are
+        through. Raises SendingError where nothing can be said of the batch, or nothing of it got through; when
+        `stopping` is set it gives the batch up with InterruptedError.
         """
+        ...
+
+    def missing(self, items: Sequence[Item]) -> Collection[str]:
+        """The Orthanc ids of those that the peer, asked, has not; raises SendingError where it cannot be asked."""
+        ...
+
+    def commit(self, items: Sequence[Item]) -> str:
+        """Ask the peer to take responsibility (PS3.4 annex J); answers the transaction. Raises SendingError."""
+        ...
+
+    def committed(self, transaction: str, items: Sequence[Item]) -> Mapping[str, SendingError] | None:
+        """What the peer answered: those it refuses by Orthanc id; None while it has not, LookupError if forgotten."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
         ...

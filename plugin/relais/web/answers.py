@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
+from sqlalchemy import RowMapping
 
 from relais.domain.priority import Priority
-from relais.domain.states import DeliveryState, NotificationState, StudyState, TaskState
+from relais.domain.states import DeliveryState, StudyState
 
 
 class Answer(BaseModel):
@@ -28,6 +30,12 @@ class Page(Answer, Generic[Item]):
 
     items: list[Item]
     next: str | None = Field(description="What to give as Since for the next page; null on the last one.")
+
+
+def page_of(rows: Sequence[RowMapping], limit: int, answer: Callable[[RowMapping], Item]) -> Page[Item]:
+    """The page of these rows; a full one may have another after it."""
+    following = str(rows[-1]["id"]) if len(rows) == limit else None
+    return Page(items=[answer(row) for row in rows], next=following)
 
 
 class Done(Answer):
@@ -69,29 +77,18 @@ class DeliveryAnswer(Answer):
     finished_at: datetime | None
     next_attempt: datetime | None
     last_error: dict[str, Any] | None
-    reasons: list[dict[str, Any]]
-    proof: Any | None
+    reasons: list[dict[str, Any]] = Field(
+        description="Rule, Pool, FailoverOf or RedirectedFrom asked for it; Hold and Canceled have a person's words."
+    )
+    failover_of: str | None = Field(description="The destination that it stands in for.")
+    proof: dict[str, Any] | None = Field(
+        description="Kind, Instances and At of the proof; while it is awaited Kind, Transaction and AskedAt."
+    )
 
     @classmethod
     def of(cls, row: Any) -> DeliveryAnswer:
         """From a row of `queries.deliveries`."""
         return cls.model_validate({**row, "priority": Priority(row["priority"]).name})
-
-
-class AttemptAnswer(Answer):
-    """One batch that was sent, or not."""
-
-    started_at: datetime
-    finished_at: datetime
-    instances: int
-    bytes: int
-    error: dict[str, Any] | None
-
-
-class DeliveryDetail(DeliveryAnswer):
-    """A delivery with its latest attempts, newest first."""
-
-    history: list[AttemptAnswer]
 
 
 class PatientAnswer(Answer):
@@ -117,6 +114,11 @@ class StudyAnswer(PatientAnswer):
     received_at: datetime
     changed_at: datetime = Field(description="When the last instance arrived.")
     completed_at: datetime | None
+    completed_by: str | None = Field(
+        description="Why it counts as complete, or would: Quiet, Expected (all are there), Incomplete (some never "
+        "came) or Cap (it grew for too long)."
+    )
+    expected: int | None = Field(description="How many instances it is said to have (0020,1208).")
     quiet_until: datetime | None
     hold_reason: str | None
     held_by: str | None
@@ -180,144 +182,6 @@ class EvaluationAnswer(Answer):
     configuration: str
     facts: dict[str, Any]
     decision: dict[str, Any]
-
-
-class DestinationAnswer(Answer):
-    """A destination and the state of its lane."""
-
-    name: str
-    kind: str
-    aet: str
-    host: str
-    port: int
-    concurrency: int
-    state: str = Field(description="Open, Waiting (its last attempt failed), Down or Paused.")
-    backlog: int = Field(description="Deliveries that wait or are under way.")
-    counts: dict[str, int] = Field(description="What is owed, by state of the delivery.")
-    oldest: datetime | None = Field(description="Since when the oldest of the backlog is owed.")
-    completed_last_day: int
-    failures: int = Field(description="Failed attempts in a row.")
-    down_since: datetime | None
-    next_probe: datetime | None
-    paused_at: datetime | None
-    paused_reason: str | None
-    last_error: dict[str, Any] | None
-
-
-class NotificationAnswer(Answer):
-    """One event, told to one subscriber."""
-
-    id: int
-    event_id: str = Field(description="The webhook-id, the same on every attempt.")
-    type: str
-    at: datetime
-    study_instance_uid: str | None = Field(alias="StudyInstanceUID")
-    subscriber: str
-    state: NotificationState
-    attempts: int
-    created_at: datetime
-    finished_at: datetime | None
-    next_attempt: datetime | None
-    last_status: int | None
-    last_error: str | None
-
-
-class NotificationAttempt(Answer):
-    """One POST to the subscriber."""
-
-    at: datetime
-    milliseconds: int
-    status: int | None
-    error: str | None
-    answer: str | None
-
-
-class NotificationDetail(NotificationAnswer):
-    """A notification with its data and its latest attempts, newest first."""
-
-    data: dict[str, Any]
-    history: list[NotificationAttempt]
-
-
-class SubscriberAnswer(Answer):
-    """Somebody who is told about events."""
-
-    name: str
-    url: str
-    events: list[str]
-    include_patient: bool
-    enabled: bool
-    disabled_at: datetime | None
-    reason: str | None
-    counts: dict[str, int] = Field(description="Notifications by state.")
-
-
-class TaskAnswer(Answer):
-    """A durable task."""
-
-    id: int
-    kind: str
-    lane: str
-    key: str
-    state: TaskState
-    run_at: datetime
-    attempts: int
-    error: str | None
-
-
-class AuditAnswer(Answer):
-    """One event of the hash chain."""
-
-    node: str
-    number: int
-    at: datetime
-    actor: str
-    action: str
-    study_instance_uid: str | None = Field(alias="StudyInstanceUID")
-    detail: dict[str, Any]
-    previous: str
-    hash: str
-
-
-class VerificationAnswer(Answer):
-    """What a check of one node's chain found."""
-
-    node: str
-    events: int
-    head: str
-    intact: bool
-    broken_at: int | None
-    reason: str | None
-
-
-class Check(Answer):
-    """One thing that must be well for studies to flow."""
-
-    name: str
-    healthy: bool
-    message: str
-
-
-class HealthAnswer(Answer):
-    """Whether studies flow: every check."""
-
-    healthy: bool
-    checks: list[Check]
-
-
-class SystemAnswer(Answer):
-    """Versions, who calls, and what the self-check found."""
-
-    version: str
-    orthanc: str
-    python: str
-    database: str
-    node: str
-    configuration: str = Field(description="SHA-256 of the active configuration.")
-    user: str
-    permissions: list[str]
-    language: str
-    findings: list[str]
 
 
 def study_values(row: Any, deliveries: list[DeliveryAnswer], *, patient: bool) -> dict[str, Any]:

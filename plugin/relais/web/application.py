@@ -86,7 +86,7 @@ class Application(Flask):
 def create_application(relais: Relais) -> Application:
     """The web application over what bootstrap composed."""
     application = Application("relais.web", static_folder=None, template_folder=None)
-    application.extensions["relais"] = relais
+    application.extensions |= {"relais": relais, "relais.routes": api.ALL}
     application.url_map.converters |= {"uid": UidConverter, "name": NameConverter, "id": IdConverter}
     application.url_map.strict_slashes = False
     application.url_map.merge_slashes = False  # Orthanc does it, and cannot answer the redirect (308)

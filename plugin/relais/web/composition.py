@@ -11,6 +11,7 @@ from flask import current_app, g
 
 from relais.clock import Clock
 from relais.configuration import Configuration
+from relais.connectivity import Connectivity
 from relais.database import Database
 from relais.decide import Studies
 from relais.deliver import Deliver
@@ -57,6 +58,8 @@ class Relais(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def deliver(self) -> Deliver: ...
+    @property
+    def connectivity(self) -> Connectivity: ...
     @property
     def notify(self) -> Notify: ...
     @property

@@ -12,6 +12,7 @@ from relais.texts import _
 
 KINDS = {
     "study": _("There is no study {name} that you may see"),
+    "instance": _("The study has no such image"),
     "series": _("The study has no series {name}"),
     "delivery": _("There is no delivery {name} that you may see"),
     "destination": _("There is no destination {name}"),
@@ -27,6 +28,7 @@ CONFLICTS = {
     "delivery-held": _("The delivery is held; release it first"),
     "delivery-not-held": _("The delivery is not held, it is {state}"),
     "delivery-state": _("A delivery that is {state} cannot become {wanted}"),
+    "same-destination": _("The delivery goes to this destination already"),
     "lane-paused": _("The destination is paused already"),
     "lane-open": _("The destination is neither paused nor waiting"),
     "subscriber-disabled": _("The subscriber is disabled; enable it first"),

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from relais.database import queries
 from relais.errors import OrthancError, OrthancUnavailableError
 from relais.texts import _
-from relais.web.answers import Check
+from relais.web.answers_operation import Check
 from relais.web.composition import Call
 
 VITAL = frozenset({"Database", "Orthanc", "Feed", "Worker"})

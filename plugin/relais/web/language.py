@@ -14,6 +14,9 @@ LANGUAGE_COOKIE = "relais-language"
 REQUEST_PROBLEMS = {
     "bad-text": _("has a character or a number that cannot be kept"),
     "bad-page": _("is not the Next of a page"),
+    "ids-or-filter": _("give either Ids or Filter"),
+    "destination-with-redirect": _("give Destination with redirect, and with nothing else"),
+    "too_long": _("must have at most {max_length} items"),
     "facts-or-study": _("give either Facts or StudyInstanceUID"),
     "string_pattern_mismatch": _("does not look as it should: {pattern}"),
     "string_too_long": _("must have at most {max_length} characters"),
@@ -36,9 +39,9 @@ class Texts:
         """The message, translated, with its {placeholders} filled."""
         return self._translate(message).format(**values)
 
-    def count(self, one: str, many: str, count: int, shown: str) -> str:
+    def count(self, one: str, many: str, count: int, shown: str, **values: object) -> str:
         """The message for so many things, {count} being how the number is `shown`."""
-        return self._translations.ngettext(one, many, count).format(count=shown)
+        return self._translations.ngettext(one, many, count).format(count=shown, **values)
 
     def problem(self, problem: Problem) -> str:
         """What is wrong, without the path."""

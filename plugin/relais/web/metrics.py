@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from relais.clock import Clock
+from relais.configuration import Configuration
+from relais.database import Database
 from relais.database.queries import deliveries, lanes, notifications, studies, tasks
-
-if TYPE_CHECKING:
-    from relais.web.composition import Relais
+from relais.receive import Feed
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
+
+
+class Observed(Protocol):
+    """The parts of the application of which the metrics tell."""
+
+    # ruff: noqa: D102 - each property is named by its type
+    @property
+    def configuration(self) -> Configuration: ...
+    @property
+    def database(self) -> Database: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def feed(self) -> Feed: ...
 
 
 class Metrics:
@@ -38,7 +53,7 @@ class Metrics:
         """Count a task that ran for so many seconds, whatever came of it."""
         self._tasks.labels(kind).observe(seconds)
 
-    def exposition(self, relais: Relais) -> bytes:
+    def exposition(self, relais: Observed) -> bytes:
         """The text that Prometheus scrapes."""
         registry = CollectorRegistry()
         registry.register(_State(relais))
@@ -48,7 +63,7 @@ class Metrics:
 class _State(Collector):
     """Gauges of the state in the database, read once a scrape."""
 
-    def __init__(self, relais: Relais) -> None:
+    def __init__(self, relais: Observed) -> None:
         self._relais = relais
 
     def collect(self) -> Iterator[Metric]:

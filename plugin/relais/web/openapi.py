@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -10,10 +11,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from relais import __version__
 from relais.domain.document import Document
-from relais.web import api
 from relais.web.errors import ErrorAnswer
 from relais.web.permissions import ROLES
-from relais.web.routes import Route, template_of
+from relais.web.routes import Route, Routes, template_of
 
 _REFERENCE = "#/components/schemas/{model}"
 
@@ -37,9 +37,9 @@ _CONVERTERS: dict[str, dict[str, Any]] = {
 }
 
 
-def describe() -> dict[str, Any]:
-    """The whole document."""
-    routes = [route for group in api.ALL for route in group]
+def describe(groups: Iterable[Routes]) -> dict[str, Any]:
+    """The whole document of these routes."""
+    routes = [route for group in groups for route in group]
     schemas = _Schemas(routes)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from relais.database.queries.paging import counted
 from relais.database.tables import delivery, feed, lane, subscriber
@@ -31,6 +31,24 @@ class LaneState:
     down_since: datetime | None = None
     probe_at: datetime | None = None
     last_error: dict[str, Any] | None = None
+    bandwidth_free_at: datetime | None = None
+
+    @classmethod
+    def of(cls, destination: str, counts: dict[str, int], gate: Row[Any] | None) -> LaneState:
+        """From what is owed, and the row of its lane, where it has one."""
+        if gate is None:
+            return cls(destination=destination, counts=counts)
+        return cls(
+            destination=destination,
+            counts=counts,
+            paused_at=gate.paused_at,
+            paused_reason=gate.paused_reason,
+            failures=gate.failures,
+            down_since=gate.down_since,
+            probe_at=gate.probe_at,
+            last_error=gate.last_error,
+            bandwidth_free_at=gate.bandwidth_free_at,
+        )
 
     @property
     def state(self) -> str:
@@ -52,7 +70,7 @@ def of_destinations(connection: Connection, names: Collection[str], since: datet
     owed: dict[str, dict[str, tuple[int, datetime]]] = {}
     statement = (
         select(delivery.c.destination, delivery.c.state, func.count(), func.min(delivery.c.owed_since))
-        .where(delivery.c.state.in_([*WAITING, *STUCK]))
+        .where(delivery.c.destination.in_(names), delivery.c.state.in_([*WAITING, *STUCK]))
         .group_by(delivery.c.destination, delivery.c.state)
     )
     for destination, state, count, oldest in connection.execute(statement):
@@ -60,11 +78,23 @@ def of_destinations(connection: Connection, names: Collection[str], since: datet
     finished = select(delivery.c.destination, func.count()).where(
         delivery.c.destination.in_(names),
         delivery.c.finished_at >= since,
-        delivery.c.state == DeliveryState.Completed,
+        delivery.c.state + "" == DeliveryState.Completed,  # not by the index of states: nearly all are completed
     )
     completed = counted(connection, finished.group_by(delivery.c.destination))
-    gates = {row.name: row for row in connection.execute(select(lane))}
-    return [_lane_state(name, owed.get(name, {}), completed.get(name, 0), gates.get(lane_of(name))) for name in names]
+    shut = gates(connection)
+    states = []
+    for name in names:
+        mine = owed.get(name, {})
+        oldest = min((since for state, (_, since) in mine.items() if state in WAITING), default=None)
+        counts = {state: amount for state, (amount, _) in mine.items()}
+        state = LaneState.of(name, counts, shut.get(lane_of(name)))
+        states.append(replace(state, oldest=oldest, completed=completed.get(name, 0)))
+    return states
+
+
+def gates(connection: Connection) -> dict[str, Row[Any]]:
+    """The rows of `lane` by name; a lane without one is open."""
+    return {row.name: row for row in connection.execute(select(lane))}
 
 
 def lane_of(destination: str) -> str:
@@ -82,22 +112,3 @@ def feed_seen_at(connection: Connection) -> datetime | None:
     """When the change feed was last read to its end."""
     moment: datetime | None = connection.execute(select(func.max(feed.c.seen_at))).scalar()
     return moment
-
-
-def _lane_state(name: str, owed: dict[str, tuple[int, datetime]], completed: int, gate: Any) -> LaneState:
-    waiting = [oldest for state, (_, oldest) in owed.items() if state in WAITING]
-    counts = {state: count for state, (count, _) in owed.items()}
-    if gate is None:
-        return LaneState(destination=name, counts=counts, oldest=min(waiting, default=None), completed=completed)
-    return LaneState(
-        destination=name,
-        counts=counts,
-        oldest=min(waiting, default=None),
-        completed=completed,
-        paused_at=gate.paused_at,
-        paused_reason=gate.paused_reason,
-        failures=gate.failures,
-        down_since=gate.down_since,
-        probe_at=gate.probe_at,
-        last_error=gate.last_error,
-    )

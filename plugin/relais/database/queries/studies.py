@@ -20,7 +20,7 @@ from sqlalchemy import (
     select,
 )
 
-from relais.database.queries.paging import Rows, Scope, counted, page, visible
+from relais.database.queries.paging import Rows, Scope, counted, distinct, page, visible
 from relais.database.tables import (
     configuration,
     decision,
@@ -46,6 +46,8 @@ LISTED = (
     study.c.changed_at,
     study.c.completed_at,
     study.c.quiet_until,
+    study.c.expected,
+    study.c.completed_by,
     study.c.clinic,
     study.c.clinic_reason,
     study.c.hold_reason,
@@ -122,15 +124,26 @@ def middle_instance(connection: Connection, series_id: int) -> str | None:
     return found
 
 
+def image(connection: Connection, study_id: int, sop_instance_uid: str | None) -> RowMapping | None:
+    """One image of a study, its first where none is named: ids, UIDs and bytes."""
+    statement = (
+        select(
+            instance.c.orthanc_id,
+            instance.c.sop_instance_uid,
+            instance.c.bytes,
+            series.c.series_instance_uid,
+        )
+        .join(series, series.c.id == instance.c.series_id)
+        .where(instance.c.study_id == study_id)
+    )
+    if sop_instance_uid is not None:
+        statement = statement.where(instance.c.sop_instance_uid == sop_instance_uid)
+    return connection.execute(statement.order_by(instance.c.sequence).limit(1)).mappings().one_or_none()
+
+
 def modalities(connection: Connection) -> list[str]:
-    """Every modality that there is: one look into the index for each, not one for each study."""
-    found: list[str] = []
-    following = select(func.min(study_modality.c.modality))
-    while (
-        name := connection.execute(following.where(study_modality.c.modality > (found[-1] if found else ""))).scalar()
-    ) is not None:
-        found.append(name)
-    return found
+    """Every modality that there is."""
+    return distinct(connection, study_modality.c.modality)
 
 
 def configuration_document(connection: Connection, digest: str) -> dict[str, Any] | None:

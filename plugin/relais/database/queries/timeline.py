@@ -42,6 +42,13 @@ def of_study(connection: Connection, study_id: int, study_instance_uid: str) -> 
     return sorted(moments, key=lambda moment: moment.at)
 
 
+def of_delivery(connection: Connection, delivery_id: int, study_instance_uid: str) -> list[Moment]:
+    """What was done to one delivery, oldest first; its attempts are asked for elsewhere."""
+    moments = _actions(connection, study_instance_uid)
+    mine = [each for each in moments if each.detail.get("Delivery") == delivery_id]
+    return sorted(mine, key=lambda moment: moment.at)
+
+
 def _decisions(connection: Connection, study_id: int) -> list[Moment]:
     statement = select(decision.c.id, decision.c.decided_at, decision.c.configuration)
     statement = statement.where(decision.c.study_id == study_id).order_by(decision.c.id.desc()).limit(LIMIT)

@@ -1,6 +1,6 @@
 """The API under /relais/v1."""
 
-from relais.web.api import audit, deliveries, destinations, notifications, rules, studies, system, tasks
+from relais.web.api import audit, connectivity, deliveries, destinations, notifications, rules, studies, system, tasks
 
 ALL = (
     system.routes,
@@ -8,6 +8,7 @@ ALL = (
     rules.routes,
     deliveries.routes,
     destinations.routes,
+    connectivity.routes,
     notifications.routes,
     tasks.routes,
     audit.routes,

@@ -8,7 +8,8 @@ from relais.audit import verify
 from relais.database import queries
 from relais.database.queries.audit import AuditFilter, AuditKey
 from relais.domain.document import Problem
-from relais.web.answers import AuditAnswer, Page, VerificationAnswer
+from relais.web.answers import Page
+from relais.web.answers_operation import AuditAnswer, VerificationAnswer
 from relais.web.composition import Call
 from relais.web.errors import invalid
 from relais.web.permissions import Permission

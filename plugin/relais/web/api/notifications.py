@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from relais.database import queries
 from relais.database.queries.notifications import NotificationFilter
-from relais.web.answers import (
-    Done,
+from relais.web.answers import Done, Page, page_of
+from relais.web.answers_operation import (
     NotificationAnswer,
     NotificationAttempt,
     NotificationDetail,
-    Page,
     SubscriberAnswer,
 )
 from relais.web.composition import Call
@@ -31,8 +30,7 @@ def find(call: Call, query: NotificationQuery) -> Page[NotificationAnswer]:
     )
     with call.relais.database.read() as connection:
         rows = queries.notifications.find(connection, wanted, call.caller.clinics, query.before, query.limit)
-    following = str(rows[-1]["id"]) if len(rows) == query.limit else None
-    return Page(items=[NotificationAnswer.model_validate(row) for row in rows], next=following)
+    return page_of(rows, query.limit, NotificationAnswer.model_validate)
 
 
 @routes.get(ONE, Permission.ViewNotifications, NotificationDetail)

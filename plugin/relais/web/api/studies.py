@@ -21,6 +21,7 @@ from relais.web.answers import (
     StudyAnswer,
     StudyDetail,
     TimelineAnswer,
+    page_of,
     study_values,
 )
 from relais.web.composition import Call
@@ -166,13 +167,12 @@ def _list(call: Call, query: StudyQuery, text: str | None) -> Page[StudyAnswer]:
         shown = [row["study_instance_uid"] for row in rows]
         call.relais.journal.record(connection, "studies.listed", actor=call.caller.name, Studies=shown)
     may_see_patient = call.caller.may(Permission.ViewPatients)
-    return Page(
-        items=[
-            StudyAnswer.of(row, [DeliveryAnswer.of(each) for each in deliveries[row["id"]]], patient=may_see_patient)
-            for row in rows
-        ],
-        next=str(rows[-1]["id"]) if len(rows) == query.limit else None,
-    )
+
+    def answer(row: RowMapping) -> StudyAnswer:
+        mine = [DeliveryAnswer.of(each) for each in deliveries[row["id"]]]
+        return StudyAnswer.of(row, mine, patient=may_see_patient)
+
+    return page_of(rows, query.limit, answer)
 
 
 def _decision(row: RowMapping) -> DecisionAnswer | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 from typing import Any
 
-from flask import Response
+from flask import Response, current_app
 
 from relais import __version__
 from relais.configuration import schema
-from relais.web.answers import HealthAnswer, SystemAnswer
+from relais.web.answers_operation import HealthAnswer, SystemAnswer
 from relais.web.composition import Call
 from relais.web.health import VITAL, checks, findings
+from relais.web.openapi import describe
 from relais.web.permissions import Permission
 from relais.web.routes import Routes, json_answer
 
@@ -69,6 +70,4 @@ def metrics(call: Call) -> Response:
 @routes.get("/openapi.json", Permission.Enter, dict[str, Any])
 def openapi(_call: Call) -> dict[str, Any]:
     """This description (OpenAPI 3.1)."""
-    from relais.web.openapi import describe
-
-    return describe()
+    return describe(current_app.extensions["relais.routes"])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from relais.database import queries
-from relais.web.answers import Done, Page, TaskAnswer
+from relais.web.answers import Done, Page, page_of
+from relais.web.answers_operation import TaskAnswer
 from relais.web.composition import Call
 from relais.web.errors import not_found
 from relais.web.permissions import Permission
@@ -18,8 +19,7 @@ def find(call: Call, query: TaskQuery) -> Page[TaskAnswer]:
     """Tasks, the one made last first."""
     with call.relais.database.read() as connection:
         rows = queries.tasks.find(connection, query.state, query.before, query.limit)
-    following = str(rows[-1]["id"]) if len(rows) == query.limit else None
-    return Page(items=[TaskAnswer.model_validate(row) for row in rows], next=following)
+    return page_of(rows, query.limit, TaskAnswer.model_validate)
 
 
 @routes.post("/<id:Id>/restart", Permission.ChangeTasks, Done, body=Command)

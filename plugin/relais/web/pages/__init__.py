@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from flask import Flask
 
-from relais.web.pages import audit, dashboard, deliveries, destinations, notices, studies, study, system
+from relais.web.pages import (
+    audit,
+    dashboard,
+    deliveries,
+    delivery,
+    destination,
+    destinations,
+    notices,
+    studies,
+    study,
+    system,
+)
 from relais.web.pages.shell import furnish, pages
 
-VIEWS = (dashboard, studies, study, deliveries, destinations, notices, audit, system)
+VIEWS = (dashboard, studies, study, deliveries, delivery, destinations, destination, notices, audit, system)
 """Every module that adds views to `pages`."""
 
 

@@ -5,143 +5,157 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from relais.bulk import APPLIES
 from relais.domain.states import DeliveryState, StudyState
 from relais.texts import _
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Action:
-    """`route` is the API's; `undo` names the action that takes it back, for some seconds."""
+    """A button's word, the question it asks and what is said when it is done; `route` is the API's.
 
-    route: str
+    `undo` names the action that takes it back, for some seconds. `chooses` tells that a destination is asked for as
+    well, `flag` and `flag_word` what may be ticked, and `meanwhile` what is said while it takes long.
+    """
+
     word: str
     ask: str
     done: str
+    route: str = ""
     undo: str | None = None
+    chooses: bool = False
+    flag: str | None = None
+    flag_word: str = ""
+    meanwhile: str = ""
 
 
-STUDY: Mapping[str, Action] = {
-    "hold": Action(
-        route="studies/<uid:StudyInstanceUID>/hold",
-        word=_("Hold"),
-        ask=_("Keep the study and its deliveries back?"),
-        done=_("The study is held"),
-        undo="release",
+HOLD, RELEASE, RETRY = _("Hold"), _("Release"), _("Retry")
+
+KINDS: Mapping[str, tuple[str, Mapping[str, Action]]] = {
+    "study": (
+        "studies/<uid:StudyInstanceUID>",
+        {
+            "hold": Action(HOLD, _("Keep the study and its deliveries back?"), _("The study is held"), undo="release"),
+            "release": Action(
+                RELEASE,
+                _("Release the study, and let the rules decide again?"),
+                _("The study is released"),
+                undo="hold",
+            ),
+            "route": Action(
+                _("Decide again"), _("Ask the rules again where the study goes?"), _("The rules are asked again")
+            ),
+        },
     ),
-    "release": Action(
-        route="studies/<uid:StudyInstanceUID>/release",
-        word=_("Release"),
-        ask=_("Release the study, and let the rules decide again?"),
-        done=_("The study is released"),
-        undo="hold",
+    "delivery": (
+        "deliveries/<id:Id>",
+        {
+            "retry": Action(RETRY, _("Try this delivery now?"), _("The delivery is tried now")),
+            "hold": Action(
+                HOLD,
+                _("Send no more of this delivery until it is released?"),
+                _("The delivery is held"),
+                undo="release",
+            ),
+            "release": Action(RELEASE, _("Let this delivery go on?"), _("The delivery goes on"), undo="hold"),
+            "cancel": Action(
+                _("Cancel"), _("Owe this destination the study no longer?"), _("The delivery is canceled"), undo="retry"
+            ),
+            "redirect": Action(
+                _("Redirect"),
+                _("Owe the study to another destination instead?"),
+                _("The study is owed to the other destination"),
+                chooses=True,
+            ),
+        },
     ),
-    "route": Action(
-        route="studies/<uid:StudyInstanceUID>/route",
-        word=_("Decide again"),
-        ask=_("Ask the rules again where the study goes?"),
-        done=_("The rules are asked again"),
+    "deliveries": (
+        "deliveries",
+        {
+            "retry": Action(RETRY, _("Try these deliveries now?"), _("They are tried now")),
+            "hold": Action(
+                HOLD, _("Send no more of these until they are released?"), _("They are held"), undo="release"
+            ),
+            "release": Action(RELEASE, _("Let these deliveries go on?"), _("They go on"), undo="hold"),
+            "cancel": Action(_("Cancel"), _("Owe these studies no longer?"), _("They are canceled")),
+            "redirect": Action(
+                _("Redirect"),
+                _("Owe these studies to another destination instead?"),
+                _("They are owed to the other destination"),
+                chooses=True,
+            ),
+        },
+    ),
+    "destination": (
+        "destinations/<name:Name>",
+        {
+            "pause": Action(
+                _("Pause"),
+                _("Start no more deliveries to this destination?"),
+                _("The destination is paused"),
+                undo="resume",
+            ),
+            "resume": Action(
+                _("Resume"), _("Deliver to this destination again?"), _("The destination is open"), undo="pause"
+            ),
+            "probe": Action(
+                _("Try now"), _("Try to reach this destination now?"), _("The destination is tried now"), route="resume"
+            ),
+            "test": Action(
+                _("Test now"),
+                _("Test the connection to this destination?"),
+                _("The connection is tested"),
+                flag="Store",
+                flag_word=_("Store a test image too, and look for it (most archives cannot delete it)"),
+                meanwhile=_("The connection is being tested …"),
+            ),
+        },
+    ),
+    "subscriber": (
+        "subscribers/<name:Name>",
+        {
+            "enable": Action(
+                _("Enable"), _("Tell this subscriber again, and what it has missed?"), _("The subscriber is enabled")
+            ),
+        },
+    ),
+    "notification": (
+        "notifications/<id:Id>",
+        {
+            "redeliver": Action(
+                _("Send again"), _("Send this event to its subscriber once more?"), _("The event is sent again")
+            ),
+        },
+    ),
+    "task": (
+        "tasks/<id:Id>",
+        {"restart": Action(_("Restart"), _("Try this task afresh?"), _("The task is tried afresh"))},
     ),
 }
+"""For each kind of thing where its routes begin, and its actions by name."""
 
-DELIVERY: Mapping[str, Action] = {
-    "retry": Action(
-        route="deliveries/<id:Id>/retry",
-        word=_("Retry"),
-        ask=_("Try this delivery now?"),
-        done=_("The delivery is tried now"),
-    ),
-    "hold": Action(
-        route="deliveries/<id:Id>/hold",
-        word=_("Hold"),
-        ask=_("Send no more of this delivery until it is released?"),
-        done=_("The delivery is held"),
-        undo="release",
-    ),
-    "release": Action(
-        route="deliveries/<id:Id>/release",
-        word=_("Release"),
-        ask=_("Let this delivery go on?"),
-        done=_("The delivery goes on"),
-        undo="hold",
-    ),
-    "cancel": Action(
-        route="deliveries/<id:Id>/cancel",
-        word=_("Cancel"),
-        ask=_("Owe this destination the study no longer?"),
-        done=_("The delivery is canceled"),
-        undo="retry",
-    ),
-}
 
-DESTINATION: Mapping[str, Action] = {
-    "pause": Action(
-        route="destinations/<name:Name>/pause",
-        word=_("Pause"),
-        ask=_("Start no more deliveries to this destination?"),
-        done=_("The destination is paused"),
-        undo="resume",
-    ),
-    "resume": Action(
-        route="destinations/<name:Name>/resume",
-        word=_("Resume"),
-        ask=_("Deliver to this destination again?"),
-        done=_("The destination is open"),
-        undo="pause",
-    ),
-    "probe": Action(
-        route="destinations/<name:Name>/resume",
-        word=_("Try now"),
-        ask=_("Try to reach this destination now?"),
-        done=_("The destination is tried now"),
-    ),
-}
+def action_of(kind: str, name: str) -> Action:
+    """One action."""
+    return KINDS[kind][1][name]
 
-SUBSCRIBER: Mapping[str, Action] = {
-    "enable": Action(
-        route="subscribers/<name:Name>/enable",
-        word=_("Enable"),
-        ask=_("Tell this subscriber again, and what it has missed?"),
-        done=_("The subscriber is enabled"),
-    ),
-}
 
-NOTIFICATION: Mapping[str, Action] = {
-    "redeliver": Action(
-        route="notifications/<id:Id>/redeliver",
-        word=_("Send again"),
-        ask=_("Send this event to its subscriber once more?"),
-        done=_("The event is sent again"),
-    ),
-}
+def route_of(kind: str, name: str) -> str:
+    """The route that it posts to."""
+    prefix, several = KINDS[kind]
+    return f"{prefix}/{several[name].route or name}"
 
-TASK: Mapping[str, Action] = {
-    "restart": Action(
-        route="tasks/<id:Id>/restart",
-        word=_("Restart"),
-        ask=_("Try this task afresh?"),
-        done=_("The task is tried afresh"),
-    ),
-}
-
-KINDS = {
-    "study": STUDY,
-    "delivery": DELIVERY,
-    "destination": DESTINATION,
-    "subscriber": SUBSCRIBER,
-    "notification": NOTIFICATION,
-    "task": TASK,
-}
 
 D = DeliveryState
 
 OF_DELIVERY: Mapping[DeliveryState, tuple[str, ...]] = {
-    D.Scheduled: ("retry", "hold", "cancel"),
-    D.InProgress: ("hold", "cancel"),
-    D.Completed: (),
-    D.Failed: ("retry", "cancel"),
-    D.Held: ("release", "cancel"),
-    D.Blocked: ("retry", "cancel"),
-    D.Canceled: ("retry",),
+    D.Scheduled: ("retry", "hold", "redirect", "cancel"),
+    D.InProgress: ("hold", "redirect", "cancel"),
+    D.Completed: ("redirect",),
+    D.Failed: ("retry", "redirect", "cancel"),
+    D.Held: ("release", "redirect", "cancel"),
+    D.Blocked: ("retry", "redirect", "cancel"),
+    D.Canceled: ("retry", "redirect"),
 }
 """What a person may do to a delivery in each state."""
 
@@ -154,3 +168,8 @@ def of_study(state: StudyState, held_by: str | None) -> tuple[str, ...]:
     if held_by is not None:
         return ("release",)
     return ("hold",) if state is StudyState.Receiving else ("route", "hold")
+
+
+def of_many(state: DeliveryState | None) -> tuple[str, ...]:
+    """What a person may do to all deliveries in a state, or to all that are owed."""
+    return tuple(act.value for act, states in APPLIES.items() if state is None or state in states)

@@ -68,6 +68,13 @@ RULE = {
     "Disabled": Chip(_("Switched off"), "ended"),
 }
 
+GRADE = {
+    "Passed": Chip(_("Passed"), "done"),
+    "Warning": Chip(_("Warning"), "person"),
+    "Failed": Chip(_("Failed"), "failed"),
+    "Skipped": Chip(_("Not tried"), "ended"),
+}
+
 KINDS: Mapping[str, Mapping[Any, Chip]] = {
     "study": STUDY,
     "delivery": DELIVERY,
@@ -77,6 +84,7 @@ KINDS: Mapping[str, Mapping[Any, Chip]] = {
     "subscriber": SUBSCRIBER,
     "check": CHECK,
     "rule": RULE,
+    "grade": GRADE,
 }
 """Every chip, by what it stands for and the state."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from relais.database import queries
 from relais.database.queries.studies import StudyFilter
 from relais.domain.states import DeliveryState, NotificationState, StudyState
-from relais.web.answers import DestinationAnswer
+from relais.web.answers_destination import DestinationAnswer
 from relais.web.api import destinations
 from relais.web.composition import current_call
 from relais.web.pages.display import midnight
@@ -54,7 +54,9 @@ def _now() -> dict[str, object]:
         held = queries.studies.find(connection, StudyFilter(state=StudyState.Held), scope, None, HELD_SHOWN)
         counts = {
             "held": queries.studies.count_in_state(connection, StudyState.Held, scope),
-            "failed": queries.deliveries.count_owed(connection, None, scope).get(DeliveryState.Failed, 0),
+            "failed": sum(
+                each.get(DeliveryState.Failed, 0) for each in queries.deliveries.count_owed(connection, scope).values()
+            ),
             "notices": queries.notifications.count_in_state(connection, NotificationState.Failed),
             "dead": queries.tasks.dead(connection),
             "studies": sum(sources.values()),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import render_template
 
+from relais.configuration import Pool
 from relais.web.api import destinations as api
 from relais.web.composition import current_call
 from relais.web.pages.actions import OF_LANE
+from relais.web.pages.reasons import KINDS
 from relais.web.pages.shell import pages
 from relais.web.permissions import Permission, requires
 
@@ -26,4 +28,16 @@ def destinations_live() -> str:
 
 
 def _now() -> dict[str, object]:
-    return {"lanes": api.find(current_call()).items, "actions": OF_LANE}
+    call = current_call()
+    return {
+        "lanes": api.find(call).items,
+        "actions": OF_LANE,
+        "kinds": KINDS,
+        "pools": {name: _shares(pool) for name, pool in call.relais.configuration.pools.items()},
+    }
+
+
+def _shares(pool: Pool) -> list[tuple[str, float]]:
+    """The part of the patients that each destination of a pool gets."""
+    whole = sum(pool.of.values())
+    return [(name, weight / whole) for name, weight in pool.of.items()]

@@ -52,13 +52,16 @@ ACTIONS = {
     "delivery.retried": (_("The delivery to {destination} was asked for again"), "moving"),
     "delivery.held": (_("The delivery to {destination} was held"), "person"),
     "delivery.released": (_("The delivery to {destination} was released"), "done"),
+    "delivery.redirected": (_("The delivery to {destination} was redirected to {to}"), "moving"),
+    "delivery.failed-over": (_("{destination} was down or too slow: {to} receives the study as well"), "person"),
+    "study.compared": (_("What {destination} would receive was looked at"), "ended"),
     "delivery.canceled": (_("The delivery to {destination} was canceled"), "ended"),
 }
 """What is said of an audited action, and the tone of its dot."""
 
 
 def _names(detail: Detail) -> dict[str, str]:
-    return {"destination": str(detail.get("Destination", ""))}
+    return {"destination": str(detail.get("Destination", "")), "to": str(detail.get("To", ""))}
 
 
 def _by(detail: Detail, text: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,17 +22,16 @@ from relais.texts import _, gettext_for
 from relais.web.bridge import MOUNT
 from relais.web.composition import current_call
 from relais.web.pages import display
-from relais.web.pages.actions import KINDS as KINDS_OF_ACTIONS
+from relais.web.pages.actions import action_of, route_of
 from relais.web.pages.chips import chip_of
-from relais.web.pages.troubles import trouble_of
 from relais.web.permissions import Permission, requires
+from relais.web.troubles import tell
 
 STATIC = Path(__file__).parents[1] / "static"
 UNCHANGING = "private, max-age=31536000, immutable"
 THEME_COOKIE = "relais-theme"
 THEMES = ("light", "dark")
 BRIEF = 3
-PLACE = ("host", "port", "aet")
 
 pages = Blueprint("pages", __name__, url_prefix=f"{MOUNT}/app", template_folder="../templates")
 
@@ -56,7 +55,12 @@ PLACES = (
     Place("pages.system", _("System"), Permission.Enter),
 )
 
-PARTS_OF = {"pages.study": "pages.studies", "pages.notice": "pages.notices"}
+PARTS_OF = {
+    "pages.study": "pages.studies",
+    "pages.delivery": "pages.deliveries",
+    "pages.destination": "pages.destinations",
+    "pages.notice": "pages.notices",
+}
 """Pages that stand below a place."""
 
 
@@ -70,6 +74,8 @@ def furnish(application: Flask) -> None:
         "n": count,
         "ago": ago,
         "span": lambda start, end: display.duration(end - start, language()),
+        "seconds_of": lambda seconds: display.duration(timedelta(seconds=seconds), language()),
+        "moment": datetime.fromisoformat,
         "lasted": lambda span: display.duration(span, language()),
         "percent": lambda share: format_percent(share, locale=language()),
         "brief": brief,
@@ -86,7 +92,8 @@ def furnish(application: Flask) -> None:
         "tone": lambda kind, state: chip_of(kind, state).tone,
         "word": lambda kind, state: say(chip_of(kind, state).word),
         "trouble": trouble,
-        "action_of": lambda kind, name: KINDS_OF_ACTIONS[kind][name],
+        "action_of": action_of,
+        "post_to": lambda kind, name, values: api(route_of(kind, name), **values),
         "may": may,
         "api": api,
         "static": static_url,
@@ -146,9 +153,9 @@ def stored(text: str | None) -> str | None:
     return gettext_for(language()).gettext(text) if text else text
 
 
-def count(one: str, many: str, amount: int) -> str:
+def count(one: str, many: str, amount: int, **values: object) -> str:
     """A message about so many things, in the caller's language."""
-    return current_call().texts.count(one, many, amount, number(amount))
+    return current_call().texts.count(one, many, amount, number(amount), **values)
 
 
 def language() -> str:
@@ -217,11 +224,8 @@ def chip(kind: str, state: Any) -> Markup:
 
 def trouble(error: Mapping[str, Any], destination: str) -> tuple[str, str]:
     """What happened on the way to a destination, and what helps."""
-    known = current_call().relais.configuration.destinations.get(destination)
-    values = {"destination": destination, "code": error.get("Code")}
-    values |= {"host": known.host, "port": known.port, "aet": known.aet} if known else dict.fromkeys(PLACE, "?")
-    found = trouble_of(error)
-    return say(found.what, **values), say(found.advice, **values)
+    call = current_call()
+    return tell(error, destination, call.relais.configuration, call.texts)
 
 
 def api(route: str, **values: object) -> str:

@@ -19,7 +19,9 @@ from relais.web.answers import study_values
 from relais.web.api.studies import record_view, visible_study
 from relais.web.composition import current_call
 from relais.web.pages import actions
+from relais.web.pages.ledger import choices, shown
 from relais.web.pages.moments import Story, tell
+from relais.web.pages.reasons import completion
 from relais.web.pages.shell import pages
 from relais.web.permissions import Permission, requires
 from relais.web.questions import Nothing
@@ -95,24 +97,16 @@ def _now(connection: Connection, row: RowMapping) -> dict[str, Any]:
         "study": study_values(row, [], patient=False),
         "version": f"{row['decision_id']}-{row['sequence']}",
         "actions": actions.of_study(state, row["held_by"]),
-        "deliveries": [shown(each) for each in deliveries],
+        "deliveries": shown(connection, deliveries),
         "attempts": attempts,
-        "story": _with_pauses(tell(moments)),
+        "completion": completion(row) if state is not StudyState.Receiving else None,
+        "choices": {each["id"]: choices(each["destination"]) for each in deliveries},
+        "story": with_pauses(tell(moments)),
         "seconds": MOVING if moving else RESTING,
     }
 
 
-def shown(delivery: RowMapping) -> dict[str, Any]:
-    """A delivery with the images of the batch under way, and what a person may do to it."""
-    under_way = current_call().relais.deliver.progress.get(delivery["id"], 0)
-    return {
-        **delivery,
-        "delivered": min(delivery["delivered"] + under_way, delivery["instances"]),
-        "actions": actions.OF_DELIVERY[DeliveryState(delivery["state"])],
-    }
-
-
-def _with_pauses(stories: list[Story]) -> list[tuple[Story, timedelta | None]]:
+def with_pauses(stories: list[Story]) -> list[tuple[Story, timedelta | None]]:
     """Each part of the story with the time since the one before; the latest first."""
     told: list[tuple[Story, timedelta | None]] = []
     before: datetime | None = None

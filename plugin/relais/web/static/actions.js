@@ -1,47 +1,64 @@
 // What a person does: a button asks why, posts to the API, and offers to undo what can be undone.
 "use strict";
 
-async function post(url, reason) {
+async function post(url, body) {
   const response = await fetch(url, {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-Relais": "1" },
-    body: JSON.stringify({ Reason: reason }),
+    body: JSON.stringify(body),
   });
-  if (!response.ok) throw new Error((await response.json()).Error);
+  const answer = await response.json();
+  if (!response.ok) throw new Error([answer.Error, ...answer.Details.map((each) => each.Message)].join(": "));
+  return answer;
 }
 
-// Resolves to the reason, or to null when the person leaves it.
-function ask(title, action) {
+// Resolves to the body that the button's route takes, with its reason, or to null when the person leaves it.
+function ask({ ask: question, choices, flag, flagWord }, action) {
   const dialog = document.getElementById("ask");
   const form = dialog.querySelector("form");
-  document.getElementById("ask-title").textContent = title;
+  const { reason, destination, flag: box } = form.elements;
+  document.getElementById("ask-title").textContent = question;
   document.getElementById("ask-do").textContent = action;
+  document.getElementById("ask-where").hidden = choices === undefined;
+  destination.disabled = choices === undefined;
+  destination.replaceChildren(...(choices ?? "").split(" ").map((name) => new Option(name, name)));
+  const also = document.getElementById("ask-also");
+  also.hidden = flag === undefined;
+  also.querySelector("span").textContent = flagWord ?? "";
   form.reset();
   dialog.returnValue = "";
   dialog.showModal();
+  reason.focus();
+  const body = () => ({
+    Reason: reason.value,
+    ...(choices === undefined ? {} : { Destination: destination.value }),
+    ...(flag === undefined ? {} : { [flag]: box.checked }),
+  });
   return new Promise((resolve) => {
     form.onsubmit = () => (dialog.returnValue = "done");
-    dialog.onclose = () => resolve(dialog.returnValue === "done" ? form.elements.reason.value : null);
+    dialog.onclose = () => resolve(dialog.returnValue === "done" ? body() : null);
   });
 }
 
 async function act(button) {
-  const { url, ask: question, done, undo } = button.dataset;
-  const reason = await ask(question, button.textContent);
-  if (reason === null) return;
+  const { url, done, undo, meanwhile } = button.dataset;
+  const body = await ask(button.dataset, button.textContent);
+  if (body === null) return;
   button.disabled = true;
+  const shown = meanwhile ? toast(meanwhile, { stays: true }) : null;
   try {
-    await post(url, reason);
-    offerUndo(done, undo ? [undo] : []);
+    await post(url, body);
+    offerUndo(done, undo ? () => post(undo, { Reason: word.undoReason }) : null);
   } catch (error) {
     toast(error.message, { wrong: true });
   }
+  shown?.remove();
   button.disabled = false;
   pollNow();
 }
 
-function offerUndo(text, urls) {
-  if (!urls.length) {
+function offerUndo(text, undo) {
+  if (!undo) {
     toast(text);
     return;
   }
@@ -50,58 +67,9 @@ function offerUndo(text, urls) {
   const shown = toast(text, { button });
   button.addEventListener("click", async () => {
     shown.remove();
-    const { failures } = await all(urls, word.undoReason);
-    toast(failures[0] ?? word.undone, { wrong: failures.length > 0 });
+    await undo().then(() => toast(word.undone), (error) => toast(error.message, { wrong: true }));
     pollNow();
   });
-}
-
-// One after the other: the same permission and the same audit for each.
-async function all(urls, reason, progress = () => {}) {
-  const failures = [];
-  const through = [];
-  for (const [index, url] of urls.entries()) {
-    await post(url, reason).then(() => through.push(index), (error) => failures.push(error.message));
-    progress(index + 1);
-  }
-  return { failures, through };
-}
-
-const boxes = (selector = "") => [...document.querySelectorAll(`[data-select]${selector}`)];
-
-async function actOnSelected(button) {
-  const name = button.dataset.bulk;
-  const chosen = boxes(":checked").map((box) => ({ ...box.dataset })).filter((data) => data[name]);
-  const reason = await ask(button.dataset.ask, `${button.textContent} (${chosen.length})`);
-  if (reason === null) return;
-  const shown = toast("", { stays: true });
-  const { failures, through } = await all(chosen.map((data) => data[name]), reason, (done) => {
-    shown.textContent = word.of.replace("%done%", done).replace("%all%", chosen.length);
-  });
-  shown.remove();
-  if (failures.length) toast(failures[0], { wrong: true });
-  const undo = `undo${name[0].toUpperCase()}${name.slice(1)}`;
-  if (through.length) offerUndo(button.dataset.done, through.map((index) => chosen[index][undo]).filter(Boolean));
-  selectNone();
-  pollNow();
-}
-
-function showSelection() {
-  const bulk = document.querySelector(".bulk");
-  if (!bulk) return;
-  const selected = boxes(":checked");
-  boxes().forEach((box) => box.closest("tr").classList.toggle("selected", box.checked));
-  bulk.hidden = selected.length === 0;
-  const text = bulk.querySelector("[data-selected-text]");
-  text.textContent = text.dataset.selectedText.replace("%count%", selected.length);
-  for (const button of bulk.querySelectorAll("[data-bulk]")) {
-    button.hidden = !selected.some((box) => box.dataset[button.dataset.bulk]);
-  }
-}
-
-function selectNone() {
-  boxes(":checked").forEach((box) => (box.checked = false));
-  showSelection();
 }
 
 function remember(cookie, value) {
@@ -128,6 +96,7 @@ document.addEventListener("click", (event) => {
   if (data.url) act(button);
   else if (data.bulk) actOnSelected(button);
   else if ("unselect" in data) selectNone();
+  else if ("takeAll" in data) takeEverything();
   else if ("dismiss" in data) button.closest("dialog").close();
   else if ("copy" in data) copy(button);
   else if ("themeSwitch" in data) switchTheme();
@@ -137,5 +106,3 @@ document.addEventListener("click", (event) => {
     location.reload();
   }
 });
-document.addEventListener("change", (event) => event.target.matches("[data-select]") && showSelection());
-document.addEventListener("htmx:afterSettle", showSelection);

@@ -47,7 +47,10 @@ Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
 let lost;
 for (const failure of ["htmx:sendError", "htmx:responseError"]) {
   document.addEventListener(failure, (event) => {
-    if (event.detail.xhr?.status >= 400 && event.detail.xhr.status < 500) return;
+    if (event.detail.xhr?.status >= 400 && event.detail.xhr.status < 500) {
+      if (event.detail.requestConfig?.verb === "post") toast(JSON.parse(event.detail.xhr.response).Error, { wrong: true });
+      return;
+    }
     lost ??= toast(word.lost, { wrong: true, stays: true });
   });
 }

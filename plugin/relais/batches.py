@@ -1,0 +1,177 @@
+"""What a delivery sends next, and what its destination has: the mark, and the gaps under it.
+
+The mark is the highest sequence number that was sent. A gap is an instance under it that the destination has not: it
+was refused, or missing when the destination was asked. What the destination's `Only` leaves out is never sent, and
+counts for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, select, true, update
+
+from relais.configuration import Destination
+from relais.database import upsert
+from relais.database.tables import gap, instance, series
+from relais.domain.retry import ErrorClass
+from relais.journal import Subject
+from relais.transports import Item, SendingError
+
+PACE = 2.0
+"""Seconds' worth of a limited bandwidth that one batch takes at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Instances that are sent together: gaps first, then those above the mark."""
+
+    delivery: Row[Any]
+    subject: Subject
+    items: Sequence[Item]
+    ids: Mapping[str, int]  # our ids of the instances, by Orthanc's
+    mark: int  # the mark when they were sent
+
+    @property
+    def bytes(self) -> int:
+        """The size of all files."""
+        return sum(each.bytes for each in self.items)
+
+
+def next_batch(connection: Connection, row: Row[Any], destination: Destination) -> Batch | None:
+    """The next instances of a delivery, as many and as large as its destination takes at once, but at least one."""
+    limit = destination.batch_instances
+    statement = _sendable(row, destination)
+    gaps = statement.join(gap, and_(gap.c.instance_id == instance.c.id, gap.c.delivery_id == row.id)).where(
+        gap.c.wanted, instance.c.sequence <= row.mark
+    )
+    found = list(connection.execute(gaps.limit(limit)))
+    if len(found) < limit:
+        above = statement.where(instance.c.sequence > row.mark)
+        found += connection.execute(above.limit(limit - len(found)))
+    room = destination.batch_megabytes * 1_000_000
+    if destination.bandwidth is not None:
+        room = min(room, int(destination.bandwidth * 1_000_000 / 8 * PACE))
+    chosen: list[Any] = []
+    for each in found:
+        room -= each.bytes
+        if chosen and room < 0:
+            break
+        chosen.append(each)
+    return _batch(row, chosen) if chosen else None
+
+
+def everything(connection: Connection, row: Row[Any], destination: Destination) -> Batch:
+    """All that the destination should have, for the proof."""
+    return _batch(row, connection.execute(_sendable(row, destination)).all())
+
+
+def count_delivered(connection: Connection, row: Row[Any], destination: Destination, mark: int) -> int:
+    """How many instances the destination has, by our books."""
+    sent = _sendable(row, destination).where(instance.c.sequence <= mark).order_by(None).subquery()
+    gaps = select(func.count()).select_from(gap).where(gap.c.delivery_id == row.id).scalar_subquery()
+    count: int = connection.execute(select(func.count() - gaps).select_from(sent)).scalar_one()
+    return max(0, count)
+
+
+def note_gaps(connection: Connection, batch: Batch, refused: Mapping[str, SendingError]) -> None:
+    """The destination has this batch, but for what it refused: what passes is sent again, the rest waits for a person.
+
+    Whatever of the batch was a gap and got through is none any more.
+    """
+    through = [batch.ids[each.orthanc_id] for each in batch.items if each.orthanc_id not in refused]
+    close_gaps(connection, batch.delivery.id, through)
+    statement = upsert(connection.dialect.name, gap)
+    statement = statement.on_conflict_do_update(
+        index_elements=["delivery_id", "instance_id"],
+        set_={"error": statement.excluded.error, "wanted": statement.excluded.wanted},
+    )
+    rows = [
+        {
+            "delivery_id": batch.delivery.id,
+            "instance_id": batch.ids[orthanc_id],
+            "error": words(error),
+            "wanted": error.error_class is ErrorClass.Transient,
+        }
+        for orthanc_id, error in refused.items()
+    ]
+    if rows:
+        connection.execute(statement, rows)
+
+
+def close_gaps(connection: Connection, delivery_id: int, instances: Collection[int] | None = None) -> None:
+    """The destination has these instances; without them, all."""
+    known = connection.execute(select(gap.c.instance_id).where(gap.c.delivery_id == delivery_id)).scalars().all()
+    closed = [each for each in known if instances is None or each in instances]
+    if closed:
+        connection.execute(delete(gap).where(gap.c.delivery_id == delivery_id, gap.c.instance_id.in_(closed)))
+
+
+def want_gaps(connection: Connection, delivery_id: int) -> None:
+    """A person wants everything sent that was refused."""
+    connection.execute(update(gap).where(gap.c.delivery_id == delivery_id).values(wanted=True))
+
+
+def refusals(connection: Connection, delivery_id: int) -> tuple[int, dict[str, Any] | None]:
+    """How many instances wait for a person, and why the first of them does."""
+    mine = (gap.c.delivery_id == delivery_id, ~gap.c.wanted)
+    count: int = connection.execute(select(func.count()).select_from(gap).where(*mine)).scalar_one()
+    first = connection.execute(select(gap.c.error).where(*mine).order_by(gap.c.instance_id).limit(1)).scalar()
+    return count, first
+
+
+def words(error: SendingError, **more: Any) -> dict[str, Any]:
+    """An error as it is stored and shown."""
+    return {"Class": error.error_class.value, "Code": error.code, "Text": error.text, **more}
+
+
+def _sendable(row: Row[Any], destination: Destination) -> Select[Any]:
+    """The study's instances that this destination receives, in the order in which they arrived."""
+    return (
+        select(
+            instance.c.id,
+            instance.c.orthanc_id,
+            instance.c.sop_instance_uid,
+            instance.c.sequence,
+            instance.c.bytes,
+            series.c.series_instance_uid,
+        )
+        .join(series, series.c.id == instance.c.series_id)
+        .where(instance.c.study_id == row.study_id, _selected(destination))
+        .order_by(instance.c.sequence)
+    )
+
+
+def _selected(destination: Destination) -> ColumnElement[bool]:
+    only = destination.only
+    if only is None:
+        return true()
+    conditions: list[ColumnElement[bool]] = []
+    if only.modalities is not None:
+        conditions.append(series.c.modality.in_(only.modalities))
+    if only.sop_classes is not None:
+        conditions.append(instance.c.sop_class_uid.in_(only.sop_classes))
+    if only.without_sop_classes:
+        conditions.append(instance.c.sop_class_uid.not_in(only.without_sop_classes))
+    return and_(*conditions)
+
+
+def _batch(row: Row[Any], chosen: Sequence[Any]) -> Batch:
+    return Batch(
+        delivery=row,
+        subject=Subject(id=row.study_id, study_instance_uid=row.study_instance_uid),
+        items=[
+            Item(
+                orthanc_id=each.orthanc_id,
+                study_instance_uid=row.study_instance_uid,
+                series_instance_uid=each.series_instance_uid,
+                sop_instance_uid=each.sop_instance_uid,
+                bytes=each.bytes,
+            )
+            for each in chosen
+        ],
+        ids={each.orthanc_id: each.id for each in chosen},
+        mark=max([row.mark, *(each.sequence for each in chosen)]),
+    )

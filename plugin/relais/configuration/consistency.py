@@ -1,0 +1,65 @@
+"""What is wrong with a section as a whole, where each part of it could be right: rules, pools and failover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from relais.domain.document import Problem, path_of
+
+POOL = "Pool"
+
+
+def inconsistencies(section: object) -> Iterator[Problem]:
+    """Every such problem, also where other parts of the section, as it was written, are wrong besides."""
+    if not isinstance(section, Mapping):
+        return
+    yield from _repeated_rules(section.get("Rules"))
+    given = section.get("Destinations")
+    destinations = {
+        name: each
+        for name, each in (given.items() if isinstance(given, Mapping) else ())
+        if isinstance(name, str) and isinstance(each, Mapping)
+    }
+    for name, destination in destinations.items():
+        if destination.get("Kind") == POOL:
+            yield from _of_pool(name, destination.get("Of"), destinations)
+        else:
+            yield from _of_failover(name, destinations)
+
+
+def _repeated_rules(rules: object) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
+        name = rule.get("Name") if isinstance(rule, Mapping) else None
+        if isinstance(name, str):
+            if name in seen:
+                yield Problem(f"Rules[{index}].Name", "repeated-name", {"name": name})
+            seen.add(name)
+
+
+def _of_pool(name: str, members: object, destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    if not isinstance(members, Mapping) or not members:
+        return
+    for member in members:
+        if destinations.get(member, {}).get("Kind") == POOL:
+            yield Problem(path_of(("Destinations", name, "Of", member)), "pool-in-pool", {"name": member})
+    if all(type(weight) is int and weight == 0 for weight in members.values()):
+        yield Problem(path_of(("Destinations", name, "Of")), "pool-without-weight")
+
+
+def _of_failover(name: str, destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    path = path_of(("Destinations", name, "FailoverTo"))
+    way = [name]
+    while isinstance(following := destinations[way[-1]].get("FailoverTo"), str) and following in destinations:
+        if destinations[following].get("Kind") == POOL:
+            if len(way) == 1:
+                yield Problem(path, "failover-to-pool", {"name": following})
+            return
+        if following == name:
+            code = "failover-to-itself" if len(way) == 1 else "failover-circle"
+            yield Problem(path, code, {"way": " → ".join([*way, name])})
+            return
+        if following in way:  # a circle that this one only leads into
+            return
+        way.append(following)

@@ -1,0 +1,52 @@
+"""Which module sends to a destination: one a kind, imported only where a destination is of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from relais.configuration import (
+    Destination,
+    DicomDestination,
+    DicomWebDestination,
+    FilesDestination,
+    MoveDestination,
+    Source,
+)
+from relais.transports.content import Stored
+from relais.transports.port import Content, OrthancApi, Transport
+
+
+def open_transport(
+    orthanc: OrthancApi, name: str, destination: Destination, sources: Mapping[str, Source]
+) -> Transport:
+    """The way to the destination of this name."""
+    content = _content(orthanc, destination)
+    match destination:
+        case DicomDestination():
+            from relais.transports.dicom import DicomTransport
+
+            return DicomTransport(orthanc, name, destination, content)
+        case MoveDestination():
+            from relais.transports.move import MoveTransport
+
+            return MoveTransport(orthanc, name, destination, content, sources[destination.source])
+        case DicomWebDestination():
+            from relais.transports.dicomweb import DicomWebTransport
+
+            return DicomWebTransport(orthanc, name, destination, content)
+        case FilesDestination():
+            from relais.transports.files import FilesTransport
+
+            return FilesTransport(orthanc, name, destination, content)
+        case _:
+            from relais.transports.peer import PeerTransport
+
+            return PeerTransport(orthanc, name, destination, content)
+
+
+def _content(orthanc: OrthancApi, destination: Destination) -> Content:
+    if not destination.transforms:
+        return Stored(orthanc)
+    from relais.transports.transformed import Transformed
+
+    return Transformed(orthanc, destination)

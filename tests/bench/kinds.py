@@ -1,0 +1,172 @@
+"""Kinds of destination: each against Orthanc's own way of the same kind, and files against `cp` and `sha256sum`."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from tests.bench.figures import Figure, Target, number, ratio
+from tests.bench.images import count, send_folder, write_studies
+from tests.bench.scale import Scale
+from tests.bench.servers import LANE, Bench
+from tests.servers.orthanc import OrthancServer
+from tests.servers.waiting import eventually
+
+SIZE, INSTANCES = 512_000, 20
+JOBS = 2
+"""Store jobs that Orthanc runs at once; our lane does as many deliveries at once by default."""
+PATIENCE = 180.0
+WEB: Mapping[str, Any] = {"plugins": ("DicomWeb",)}
+
+
+@dataclass(kw_only=True)
+class Kind:
+    """One kind: our destination, and Orthanc's own route to the same archive."""
+
+    name: str
+    target: float
+    destination: Callable[[OrthancServer], dict[str, Any]]
+    definition: Callable[[OrthancServer], dict[str, Any]]
+    path: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    ours: list[float] = field(default_factory=list)
+    peers: list[float] = field(default_factory=list)
+
+    def figure(self, what: str) -> Figure:
+        """Ours over the peer's."""
+        return Figure(
+            name=f"{what}: {self.name}",
+            unit="",
+            samples=ratio(self.ours, self.peers),
+            target=Target(value=self.target),
+            beside=f"{number(median(self.ours))}/s against {number(median(self.peers))}/s",
+        )
+
+
+KINDS = (
+    Kind(
+        name="Dicom / two store jobs of Orthanc",
+        target=0.9,
+        destination=lambda vna: {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": vna.dicom_port},
+        definition=lambda vna: {"DicomModalities": {"vna": ["VNA", "127.0.0.1", vna.dicom_port]}},
+        path="/modalities/vna/store",
+    ),
+    Kind(
+        name="DicomWeb / two STOW jobs of Orthanc",
+        target=0.85,
+        destination=lambda vna: {"Kind": "DicomWeb", "Url": f"{vna.url}/dicom-web"},
+        definition=lambda vna: {"DicomWeb": {"Servers": {"vna": {"Url": f"{vna.url}/dicom-web/"}}}},
+        path="/dicom-web/servers/vna/stow",
+        options=WEB,
+    ),
+    Kind(
+        name="OrthancPeer / two peer jobs of Orthanc",
+        target=0.85,
+        destination=lambda vna: {"Kind": "OrthancPeer", "Url": vna.url},
+        definition=lambda vna: {"OrthancPeers": {"vna": [f"{vna.url}/"]}},
+        path="/peers/vna/store",
+    ),
+)
+
+
+def run(scale: Scale) -> list[Figure]:
+    """Measure all kinds in turn, pair by pair, each time with fresh servers and images."""
+    studies = scale.of(20, step=2)
+    total = studies * INSTANCES
+    kinds = [replace(kind, ours=[], peers=[]) for kind in KINDS]
+    files: list[float] = []
+    copies: list[float] = []
+    for ours_first in scale.orders():
+        for kind in kinds:
+            for is_ours in (ours_first, not ours_first):
+                rates, measure = (kind.ours, _ours) if is_ours else (kind.peers, _jobs)
+                rates.append(total / measure(kind, studies))
+        for is_ours in (ours_first, not ours_first):
+            rates, measure_files = (files, _files) if is_ours else (copies, _copy)
+            rates.append(total / measure_files(studies))
+    what = f"Delivery of {total:,} images of 512 KB in {studies} studies"
+    return [
+        *(kind.figure(what) for kind in kinds),
+        Figure(
+            name=f"{what}: Files / cp and sha256sum",
+            unit="",
+            samples=ratio(files, copies),
+            target=Target(value=0.5),
+            beside=f"{number(median(files))}/s against {number(median(copies))}/s",
+        ),
+    ]
+
+
+def _ours(kind: Kind, studies: int) -> float:
+    """Seconds from the resumption of the paused lane, with everything routed, to the last image at the archive."""
+    with Bench() as bench:
+        vna = bench.bare("VNA", **kind.options)
+        router = _routed(bench, kind.destination(vna), studies)
+        return _resumed(router, lambda: count(vna) == studies * INSTANCES)
+
+
+def _files(studies: int) -> float:
+    """Likewise, to the end of the last delivery: its manifest is written last."""
+    with Bench() as bench:
+        folder = bench.new_folder()
+        folder.mkdir()
+        router = _routed(bench, {"Kind": "Files", "Url": f"file://{folder}"}, studies)
+        seconds = _resumed(router, lambda: _backlog(router) == 0)
+        if (written := len(list(folder.rglob("*.dcm")))) != studies * INSTANCES:
+            raise AssertionError(f"{written} of {studies * INSTANCES} files were written")
+        return seconds
+
+
+def _routed(bench: Bench, destination: dict[str, Any], studies: int) -> OrthancServer:
+    """A router with everything routed to one destination, whose lane is paused."""
+    router = bench.relais(Destinations={LANE: destination}, Completeness={"QuietSeconds": 0.5})
+    router.rest.post(f"/relais/v1/destinations/{LANE}/pause", {"Reason": "benchmark"})
+    send_folder(_images(bench, studies), router)
+    eventually(lambda: _backlog(router) == studies, PATIENCE, "everything is routed")
+    return router
+
+
+def _resumed(router: OrthancServer, is_there: Callable[[], bool]) -> float:
+    began = monotonic()
+    router.rest.post(f"/relais/v1/destinations/{LANE}/resume", {"Reason": "benchmark"})
+    eventually(is_there, PATIENCE, "everything is delivered", pause=0.005)
+    return monotonic() - began
+
+
+def _backlog(router: OrthancServer) -> int:
+    return int(router.rest.get(f"/relais/v1/destinations/{LANE}")["Backlog"])
+
+
+def _jobs(kind: Kind, studies: int) -> float:
+    """Seconds from the request of two jobs of Orthanc, for half of the instances each, to the last at the archive."""
+    with Bench() as bench:
+        vna = bench.bare("VNA", **kind.options)
+        sender = bench.bare(configuration=kind.definition(vna), **kind.options)
+        send_folder(_images(bench, studies), sender)
+        found = sender.rest.get("/studies?expand")
+        halves = [[each["ID"] for each in found[start::JOBS]] for start in range(JOBS)]
+        began = monotonic()
+        for half in halves:
+            sender.rest.post(kind.path, {"Resources": half, "Synchronous": False})
+        total = studies * INSTANCES
+        eventually(lambda: count(vna) == total, PATIENCE, f"everything is sent: {kind.path}", pause=0.005)
+        return monotonic() - began
+
+
+def _copy(studies: int) -> float:
+    """Seconds of `cp` of the same files, and of `sha256sum` of the copies."""
+    with Bench() as bench:
+        images: Path = _images(bench, studies)
+        copies = bench.new_folder()
+        began = monotonic()
+        subprocess.run(["cp", "--recursive", images, copies], check=True)
+        names = sorted(path.name for path in copies.iterdir())
+        subprocess.run(["sha256sum", *names], cwd=copies, check=True, stdout=subprocess.DEVNULL)
+        return monotonic() - began
+
+
+def _images(bench: Bench, studies: int) -> Path:
+    return write_studies(bench.new_folder(), studies=studies, instances=INSTANCES, size=SIZE)

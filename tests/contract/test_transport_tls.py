@@ -1,0 +1,132 @@
+"""C-STORE over TLS, where the peer asks for our certificate."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from ssl import SSLContext
+from typing import Any
+
+import pytest
+
+from relais.domain.retry import ErrorClass
+from relais.orthanc import Orthanc
+from relais.transports import Item, SendingError
+from tests.contract.transport_dicom import dicom_transport
+from tests.contract.transport_suite import Renamed, Servers, lost, sending, uids
+from tests.servers.dicom import Study, send
+from tests.servers.orthanc import OrthancServer
+from tests.servers.ports import free_port
+from tests.servers.proxy import Fault, Proxy
+from tests.servers.scp import ArchiveScp
+from tests.servers.tls import Authority, serving
+
+
+@dataclass(frozen=True)
+class Authorities:
+    """Who vouches for us and for the peer, and somebody else."""
+
+    ours: Authority
+    other: Authority
+
+    def peer(self, *, known: bool = True, knows_us: bool = True) -> SSLContext:
+        """The TLS of a peer that asks for our certificate."""
+        certificate = (self.ours if known else self.other).issue(f"vna-{known}-{knows_us}")
+        return serving(certificate, asks=self.ours if knows_us else self.other)
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
+    folder = tmp_path_factory.mktemp("certificates")
+    return Authorities(Authority(folder, "ours"), Authority(folder, "other"))
+
+
+class TestTls(Servers):
+    """Our Orthanc has a certificate, and trusts one authority."""
+
+    @pytest.fixture
+    def secured(self, authorities: Authorities, study: Study, tmp_path: Path) -> Iterator[Orthanc]:
+        """An Orthanc with the study and with a certificate."""
+        certificate = str(authorities.ours.issue("relais"))
+        options = {
+            "DicomTlsCertificate": certificate,
+            "DicomTlsPrivateKey": certificate,
+            "DicomTlsTrustedCertificates": str(authorities.ours.certificate),
+        }
+        with OrthancServer(tmp_path / "secured", configuration=options) as server:
+            send(study, server.dicom_port)
+            client = Orthanc(server.url)
+            yield client
+            client.close()
+
+    def failure(self, orthanc: Orthanc, port: int, items: list[Item], **options: Any) -> SendingError:
+        way = dicom_transport(orthanc, port, **options)
+        with pytest.raises(SendingError) as raised:
+            sending(way, items)
+        return raised.value
+
+    def test_everything_is_sent_asked_for_and_committed_over_tls(
+        self, secured: Orthanc, authorities: Authorities, items: list[Item]
+    ) -> None:
+        with ArchiveScp("VNA", tls=authorities.peer()) as vna:
+            way = dicom_transport(secured, vna.port, Tls=True)
+            assert sending(way, items) == {}
+            assert vna.kept == uids(items)
+            vna.forget(items[0].sop_instance_uid)
+            assert lost(way, items) == uids(items[:1])
+            way.commit(items)
+            assert len(vna.commitments) == 1
+            transformed = dicom_transport(secured, vna.port, Renamed(secured), Tls=True)
+            assert sending(transformed, items) == {}
+
+    @pytest.mark.parametrize(
+        ("known", "knows_us"), [(False, True), (True, False)], ids=["a stranger", "does not trust us"]
+    )
+    def test_a_wrong_certificate_on_either_side_is_a_matter_of_configuration(
+        self, secured: Orthanc, authorities: Authorities, items: list[Item], *, known: bool, knows_us: bool
+    ) -> None:
+        with ArchiveScp("VNA", tls=authorities.peer(known=known, knows_us=knows_us)) as vna:
+            error = self.failure(secured, vna.port, items, Tls=True)
+            assert not vna.kept
+            with pytest.raises(SendingError) as asked:
+                dicom_transport(secured, vna.port, Tls=True).missing(items)
+        for each in (error, asked.value):
+            assert (each.error_class, each.code, each.unreachable) == (ErrorClass.Configuration, "tls", True)
+
+    def test_an_orthanc_without_a_certificate_is_a_matter_of_configuration(
+        self, orthanc: Orthanc, authorities: Authorities, items: list[Item]
+    ) -> None:
+        with ArchiveScp("VNA", tls=authorities.peer()) as vna:
+            error = self.failure(orthanc, vna.port, items, Tls=True)
+        assert (error.error_class, error.code) == (ErrorClass.Configuration, "tls")
+
+    def test_a_peer_that_speaks_no_tls_is_a_matter_of_configuration(self, secured: Orthanc, items: list[Item]) -> None:
+        with ArchiveScp("VNA") as vna:
+            error = self.failure(secured, vna.port, items, Tls=True)
+            assert not vna.kept
+        assert (error.error_class, error.code) == (ErrorClass.Configuration, "tls")
+
+    def test_nothing_goes_in_the_clear_once_somebody_turned_tls_off(
+        self, secured: Orthanc, authorities: Authorities, items: list[Item]
+    ) -> None:
+        with ArchiveScp("VNA", tls=authorities.peer()) as vna, ArchiveScp("VNA") as clear:
+            way = dicom_transport(secured, vna.port, Tls=True)
+            sending(way, items[:1])
+            secured.put("/modalities/relais-vna", {"AET": "VNA", "Host": "127.0.0.1", "Port": clear.port})
+            sending(way, items)
+            assert vna.kept == uids(items)
+            assert not clear.kept
+
+    def test_a_peer_that_is_not_there_passes(self, secured: Orthanc, items: list[Item]) -> None:
+        error = self.failure(secured, free_port(), items, Tls=True)
+        assert (error.error_class, error.unreachable) == (ErrorClass.Transient, True)
+
+    def test_a_probe_finds_out_who_accepts_connections_and_nothing_else(
+        self, secured: Orthanc, authorities: Authorities
+    ) -> None:
+        with ArchiveScp("VNA", tls=authorities.peer()) as vna, Proxy(vna.port) as proxy:
+            way = dicom_transport(secured, proxy.port, Tls=True)
+            way.probe()
+            proxy.fault = Fault.BLACK_HOLE
+            with pytest.raises(SendingError) as raised:
+                way.probe()
+        assert (raised.value.error_class, raised.value.unreachable) == (ErrorClass.Transient, True)
