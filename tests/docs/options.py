@@ -110,8 +110,8 @@ ORTHANC = (
     (
         "JobsHistorySize",
         "10",
-        "`1000`",
-        "Relais asks Orthanc how a job ended. A job that was forgotten is sent again.",
+        "`100`",
+        "Relais asks Orthanc how a job ended, and sends again what it forgot. Each that is kept takes some 90 KB.",
     ),
     (
         "SaveJobs",

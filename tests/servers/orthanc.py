@@ -243,7 +243,7 @@ class OrthancServer:
             "OverwriteInstances": True,
             "StorageCompression": False,
             "ConcurrentJobs": 16,
-            "JobsHistorySize": 1000,
+            "JobsHistorySize": 100,
             "SaveJobs": False,
             "StableAge": 60,
         }

@@ -16,7 +16,7 @@ from relais.web.questions import TaskQuery
 
 ADVICE = {
     "few-concurrent-jobs": _('Set "ConcurrentJobs": 16 in Orthanc\'s configuration.'),
-    "short-jobs-history": _('Set "JobsHistorySize": 1000 in Orthanc\'s configuration.'),
+    "short-jobs-history": _('Set "JobsHistorySize": 100 in Orthanc\'s configuration.'),
     "save-jobs": _('Set "SaveJobs": false in Orthanc\'s configuration.'),
     "keeps-old-instances": _('Set "OverwriteInstances": true in Orthanc\'s configuration.'),
     "remote-access-without-authentication": _('Set "AuthenticationEnabled": true, and name the users.'),
