@@ -38,7 +38,7 @@ from relais.orthanc.capabilities import Surroundings
 from relais.orthanc.log import OrthancHandler
 from relais.outcomes import Outcomes
 from relais.protect import Protect, is_needed
-from relais.receive import Feed
+from relais.receive import HURRY, REST, Feed
 from relais.tasks import Tasks
 from relais.transports.opening import open_transport
 from relais.transports.probes import Ourselves
@@ -177,6 +177,7 @@ def compose(
         ),
         protect=protect.protect,
         received=worker.wake,
+        rest=HURRY if configuration.streams else REST,
     )
     digests = Digests(
         database=database,

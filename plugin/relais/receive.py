@@ -32,6 +32,8 @@ POLL = 2.0
 """Seconds between looks when nothing rings: other nodes of the same Orthanc database store instances too."""
 REST = 0.5
 """Seconds of rest after a batch while a flow lasts, so that batches are few and Orthanc keeps its processor."""
+HURRY = 0.1
+"""The same where a destination receives images while others still arrive."""
 LULL = 0.05
 """Seconds without a new instance that end a flow, and with it the rest."""
 
@@ -49,6 +51,7 @@ class Feed:
         intake: Intake,
         protect: Callable[[set[str]], None],
         received: Callable[[], None] = lambda: None,
+        rest: float = REST,
     ) -> None:
         self._database = database
         self._orthanc = orthanc
@@ -57,6 +60,7 @@ class Feed:
         self._intake = intake
         self._protect = protect
         self._received = received
+        self._pause = rest
         self._bell = threading.Event()
         self._asked = threading.Event()
         self._rang_at = 0.0
@@ -110,7 +114,7 @@ class Feed:
 
     def _rest(self) -> None:
         """Let a flow that lasts go on for a while, unless somebody waits for what it brought."""
-        ends_at = self._clock.monotonic() + REST
+        ends_at = self._clock.monotonic() + self._pause
         while self._clock.monotonic() < min(ends_at, self._rang_at + LULL) and not self._stopping.is_set():
             if self._asked.wait(LULL):
                 return

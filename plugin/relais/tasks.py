@@ -283,8 +283,8 @@ class Tasks:
         """The clock jumped: whatever waits moves with it, so that every wait stays as long as it was."""
         moments = {
             task: ("run_at", "again_at", "lease_until"),
-            lane: ("probe_at",),
-            study: ("quiet_until",),
+            lane: ("probe_at", "bandwidth_free_at"),
+            study: ("quiet_until", "receiving_since"),
             delivery: ("next_attempt",),
             notification: ("next_attempt",),
         }
@@ -292,10 +292,8 @@ class Tasks:
             for table, names in moments.items():
                 for name in names:
                     column = table.c[name]
-                    rows = connection.execute(
-                        select(*table.primary_key.columns, column).where(column.is_not(None))
-                    ).all()
                     key = next(iter(table.primary_key.columns))
+                    rows = connection.execute(select(key, column).where(column.is_not(None))).all()
                     if rows:
                         connection.execute(
                             update(table).where(key == bindparam("row")).values({name: bindparam("moment")}),
@@ -327,8 +325,7 @@ def _within(connection: Connection, due: Sequence[int], shared: Mapping[str, int
     """Those for which their lane has a place; other nodes that claim wait until this transaction ends."""
     connection.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
     rows = connection.execute(_LANES, {"ids": due}).all()
-    lanes = {row.id: row.lane for row in rows}
-    busy: dict[str, int] = {row.lane: row.running for row in rows}
+    lanes, busy = {row.id: row.lane for row in rows}, {row.lane: row.running for row in rows}
     kept: list[int] = []
     for each in due:
         lane = lanes.get(each, "")

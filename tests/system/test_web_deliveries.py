@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from relais import bulk
 from relais.database.tables import attempt, audit, delivery, gap, instance, lane, series, study
+from relais.web.permissions import ROLES, Permission
 from relais.web.troubles import TROUBLES, UNKNOWN, trouble_of
 from tests.servers.rows import add_delivery, add_study
 from tests.system.serving import Web, compose_web
@@ -323,6 +324,12 @@ def test_a_comparison_shows_patients_to_those_who_may_see_them(lonely: Web, user
         assert answer.get_json()["Changes"] == []  # this one receives what is stored
     hidden = lonely.post("/relais/v1/destinations/vna/compare", {**body, "StudyInstanceUID": "1.9.2"}, user=user)
     assert hidden.status_code == (404 if user == "outremont" else status)
+
+
+def test_whoever_may_compare_may_see_patients() -> None:
+    comparing = [permissions for permissions in ROLES.values() if Permission.EvaluateRules in permissions]
+    assert comparing
+    assert all(Permission.ViewPatients in permissions for permissions in comparing)
 
 
 # Destinations

@@ -97,7 +97,7 @@ def _syntax(uid: str) -> str:
 def _sop_class(word: str) -> str:
     """The UID, also where the class is named by its keyword (PS3.6 table A-1)."""
     found = _SOP_CLASSES.get(word, word)
-    if UID(found).type != "SOP Class":
+    if found not in _SOP_CLASSES.values():
         raise fault("bad-sop-class", name=word)
     return found
 

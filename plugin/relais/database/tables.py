@@ -199,6 +199,7 @@ delivery = Table(
     Index("ix_delivery_destination_state", "destination", "state", "id"),
     Index("ix_delivery_destination", "destination", "id"),
     Index("ix_delivery_state", "state", "id"),
+    Index("ix_delivery_destination_state_owed", "destination", "state", "owed_since"),
     Index("ix_delivery_destination_finished", "destination", "state", "finished_at"),
 )
 
@@ -213,6 +214,7 @@ attempt = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("error", JSON),
     Index("ix_attempt_delivery", "delivery_id"),
+    Index("ix_attempt_finished", "finished_at"),
 )
 
 # An instance under a delivery's mark that the destination has not: refused, or missing when it was asked.

@@ -42,3 +42,5 @@ def upgrade() -> None:
     op.add_column("instance", sa.Column("sop_class_uid", sa.Text(), nullable=True))
     op.drop_index("ix_delivery_destination_finished", "delivery")
     op.create_index("ix_delivery_destination_finished", "delivery", ["destination", "state", "finished_at"])
+    op.create_index("ix_delivery_destination_state_owed", "delivery", ["destination", "state", "owed_since"])
+    op.create_index("ix_attempt_finished", "attempt", ["finished_at"])
