@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, delete, func, select, true, update
 
 from relais.configuration import Destination
+from relais.configuration.transformations import Only
 from relais.database import upsert
 from relais.database.tables import gap, instance, series
 from relais.domain.retry import ErrorClass
@@ -43,14 +45,11 @@ class Batch:
 def next_batch(connection: Connection, row: Row[Any], destination: Destination) -> Batch | None:
     """The next instances of a delivery, as many and as large as its destination takes at once, but at least one."""
     limit = destination.batch_instances
-    statement = _sendable(row, destination)
-    gaps = statement.join(gap, and_(gap.c.instance_id == instance.c.id, gap.c.delivery_id == row.id)).where(
-        gap.c.wanted, instance.c.sequence <= row.mark
-    )
-    found = list(connection.execute(gaps.limit(limit)))
+    asked = {"study": row.study_id, "delivery": row.id, "mark": row.mark, "most": limit}
+    statements = _statements(destination.only)
+    found = list(connection.execute(statements.gaps, asked))
     if len(found) < limit:
-        above = statement.where(instance.c.sequence > row.mark)
-        found += connection.execute(above.limit(limit - len(found)))
+        found += connection.execute(statements.above, asked | {"most": limit - len(found)})
     room = destination.batch_megabytes * 1_000_000
     if destination.bandwidth is not None:
         room = min(room, int(destination.bandwidth * 1_000_000 / 8 * PACE))
@@ -65,14 +64,14 @@ def next_batch(connection: Connection, row: Row[Any], destination: Destination) 
 
 def everything(connection: Connection, row: Row[Any], destination: Destination) -> Batch:
     """All that the destination should have, for the proof."""
-    return _batch(row, connection.execute(_sendable(row, destination)).all())
+    asked = {"study": row.study_id, "mark": -1, "most": -1 if connection.dialect.name == "sqlite" else None}
+    return _batch(row, connection.execute(_statements(destination.only).above, asked).all())
 
 
 def count_delivered(connection: Connection, row: Row[Any], destination: Destination, mark: int) -> int:
     """How many instances the destination has, by our books."""
-    sent = _sendable(row, destination).where(instance.c.sequence <= mark).order_by(None).subquery()
-    gaps = select(func.count()).select_from(gap).where(gap.c.delivery_id == row.id).scalar_subquery()
-    count: int = connection.execute(select(func.count() - gaps).select_from(sent)).scalar_one()
+    asked = {"study": row.study_id, "delivery": row.id, "mark": mark}
+    count: int = connection.execute(_statements(destination.only).delivered, asked).scalar_one()
     return max(0, count)
 
 
@@ -117,8 +116,10 @@ def want_gaps(connection: Connection, delivery_id: int) -> None:
 def refusals(connection: Connection, delivery_id: int) -> tuple[int, dict[str, Any] | None]:
     """How many instances wait for a person, and why the first of them does."""
     mine = (gap.c.delivery_id == delivery_id, ~gap.c.wanted)
-    count: int = connection.execute(select(func.count()).select_from(gap).where(*mine)).scalar_one()
     first = connection.execute(select(gap.c.error).where(*mine).order_by(gap.c.instance_id).limit(1)).scalar()
+    if first is None:
+        return 0, None
+    count: int = connection.execute(select(func.count()).select_from(gap).where(*mine)).scalar_one()
     return count, first
 
 
@@ -127,9 +128,19 @@ def words(error: SendingError, **more: Any) -> dict[str, Any]:
     return {"Class": error.error_class.value, "Code": error.code, "Text": error.text, **more}
 
 
-def _sendable(row: Row[Any], destination: Destination) -> Select[Any]:
-    """The study's instances that this destination receives, in the order in which they arrived."""
-    return (
+@dataclass(frozen=True, kw_only=True)
+class _Statements:
+    """What is asked at every batch, built once: building a statement costs more than running it."""
+
+    gaps: Select[Any]
+    above: Select[Any]
+    delivered: Select[Any]
+
+
+@lru_cache(maxsize=1024)
+def _statements(only: Only | None) -> _Statements:
+    """The study's instances that a destination receives, in the order in which they arrived."""
+    sendable = (
         select(
             instance.c.id,
             instance.c.orthanc_id,
@@ -139,13 +150,22 @@ def _sendable(row: Row[Any], destination: Destination) -> Select[Any]:
             series.c.series_instance_uid,
         )
         .join(series, series.c.id == instance.c.series_id)
-        .where(instance.c.study_id == row.study_id, _selected(destination))
+        .where(instance.c.study_id == bindparam("study"), _selected(only))
         .order_by(instance.c.sequence)
+    )
+    its_gap = and_(gap.c.instance_id == instance.c.id, gap.c.delivery_id == bindparam("delivery"))
+    sent = sendable.where(instance.c.sequence <= bindparam("mark")).order_by(None).subquery()
+    gaps = select(func.count()).select_from(gap).where(gap.c.delivery_id == bindparam("delivery")).scalar_subquery()
+    return _Statements(
+        gaps=sendable.join(gap, its_gap)
+        .where(gap.c.wanted, instance.c.sequence <= bindparam("mark"))
+        .limit(bindparam("most")),
+        above=sendable.where(instance.c.sequence > bindparam("mark")).limit(bindparam("most")),
+        delivered=select(func.count() - gaps).select_from(sent),
     )
 
 
-def _selected(destination: Destination) -> ColumnElement[bool]:
-    only = destination.only
+def _selected(only: Only | None) -> ColumnElement[bool]:
     if only is None:
         return true()
     conditions: list[ColumnElement[bool]] = []

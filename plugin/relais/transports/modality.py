@@ -15,8 +15,10 @@ from relais.errors import OrthancError
 from relais.transports.dimse import MISSING
 from relais.transports.port import OrthancApi, SendingError, Stop
 
-FIRST_LOOK = 0.005
+FIRST_LOOK = 0.004
 SLOWEST_LOOK = 0.25
+LOOK_AGAIN = 0.05
+"""After this part of the time that a job has taken so far: what is noticed late is time lost."""
 PROBE_SECONDS = 5.0
 
 
@@ -119,7 +121,7 @@ class Modality:
             if stopping.wait(pause):
                 self._orthanc.post(f"/jobs/{job}/cancel", {})
                 raise InterruptedError(job)
-            pause = min(pause * 1.5, SLOWEST_LOOK)
+            pause = min(max(FIRST_LOOK, (time.monotonic() - began) * LOOK_AGAIN), SLOWEST_LOOK)
             try:
                 state = self._orthanc.get(f"/jobs/{job}")
             except OrthancError as error:
