@@ -52,6 +52,8 @@ log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 4
 NOTICES_AT_ONCE = 4
+SENDING = 24
+"""Connections to Orthanc for what is sent; with the others, fewer than its HttpThreadsCount (50)."""
 STOP_SECONDS = 4.0
 """Less than the five that are promised, and than the ten that Docker grants."""
 
@@ -66,6 +68,7 @@ class Relais:
     database: Database
     clock: Clock
     orthanc: Orthanc
+    sending: Orthanc
     tasks: Tasks
     audit: Audit
     journal: Journal
@@ -93,6 +96,7 @@ class Relais:
         self.worker.stop(STOP_SECONDS * 3 / 4)
         self.database.close()
         self.orthanc.close()
+        self.sending.close()
 
     def _activate(self) -> None:
         """Remember the configuration; where it is another one than before, decide again whatever waits."""
@@ -126,6 +130,8 @@ def compose(
     crash_on_demand(database)
     clock = clock or (SystemClock() if database.sqlite else SharedClock(database.now))
     orthanc = Orthanc(surroundings.url, authorization)
+    # What is read for a slow archive holds its connections for long: the feed must not wait for one of those.
+    sending = Orthanc(surroundings.url, authorization, connections=SENDING)
     node = surroundings.node
     # A peer that answers nothing keeps one of Orthanc's job threads for a while: half of them stay for those that do.
     suspects = max(1, surroundings.concurrent_jobs // 2)
@@ -213,7 +219,7 @@ def compose(
         ),
         configuration=configuration,
         transports={
-            name: open_transport(orthanc, name, each, configuration.sources)
+            name: open_transport(sending, name, each, configuration.sources)
             for name, each in configuration.destinations.items()
         },
         stopping=worker.stopping,
@@ -254,6 +260,7 @@ def compose(
         database=database,
         clock=clock,
         orthanc=orthanc,
+        sending=sending,
         tasks=tasks,
         audit=audit,
         journal=journal,

@@ -66,6 +66,7 @@ PROBLEMS: dict[str, str] = {
     "bad-aet": _("an AE title has 1 to 16 characters, without accents, backslashes or control characters"),
     "bad-host": _('"{name}" is neither a host name nor an address'),
     "bad-url": _("must be an http or https address"),
+    "url-with-query": _("must not carry a query: paths are added to it"),
     "url-with-extras": _("must not carry a user, a password or a fragment"),
     "bad-database": _("must be sqlite:///path or postgresql+psycopg://user@host/name"),
     "bad-day": _("must be a day such as 2027-04-01"),

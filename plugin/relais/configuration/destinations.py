@@ -303,6 +303,8 @@ class WebDestination(Common):
     def _has_both(self) -> WebDestination:
         if (self.user is None) is not (self.password is None):
             raise fault("user-and-password")
+        if "?" in self.url:  # paths are added to it
+            raise fault("url-with-query")
         return self
 
 

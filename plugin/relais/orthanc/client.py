@@ -22,11 +22,13 @@ CONNECTIONS = 12
 class Orthanc:
     """A client for one Orthanc; safe to share between threads."""
 
-    def __init__(self, url: str, authorization: str | None = None, *, timeout: float = 60) -> None:
+    def __init__(
+        self, url: str, authorization: str | None = None, *, timeout: float = 60, connections: int = CONNECTIONS
+    ) -> None:
         self._url = url.rstrip("/")
         self._headers = {} if authorization is None else {"Authorization": authorization}
         self._pool = urllib3.PoolManager(
-            maxsize=CONNECTIONS,
+            maxsize=connections,
             block=True,
             retries=urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.05),
             timeout=urllib3.Timeout(connect=5, read=timeout),
