@@ -324,4 +324,4 @@ def test_a_destination_that_refuses_every_connection_does_not_hold_a_place(
         )
         assert dead["Backlog"] == 10
         attempts = sum(each["Attempts"] for each in router.deliveries() if each["Destination"] == "dead")
-        assert attempts <= dead["Failures"] <= attempts + 1
+        assert attempts >= dead["Failures"] >= 3
