@@ -94,6 +94,7 @@ class Relais:
         self.worker.stopping.set()
         self.feed.stop(STOP_SECONDS / 4)
         self.worker.stop(STOP_SECONDS * 3 / 4)
+        self.deliver.close()
         self.database.close()
         self.orthanc.close()
         self.sending.close()

@@ -94,6 +94,11 @@ class Deliver:
         finally:
             self.progress.pop(delivery_id, None)
 
+    def close(self) -> None:
+        """Let go of the connections to destinations, once nothing is sent any more."""
+        for transport in self._transports.values():
+            transport.close()
+
     def _begin(self, claim: Claim, delivery_id: int) -> Batch | None:
         """Judge the delivery as it is now, and take its next batch: one without items when only the proof is left.
 

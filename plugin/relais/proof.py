@@ -10,7 +10,7 @@ from typing import Any
 from relais.batches import Batch
 from relais.configuration import Proof
 from relais.domain.retry import ErrorClass
-from relais.transports import SendingError, Transport
+from relais.transports import Commits, SendingError, Transport
 
 REPORT_WITHIN = timedelta(minutes=10)
 """How long a report of storage commitment is awaited before it is asked for again."""
@@ -41,6 +41,8 @@ def ask(proof: Proof, transport: Transport, batch: Batch, awaited: dict[str, Any
         }
         return Answer(missing=missing, document=document)
     if proof is Proof.Committed:
+        if not isinstance(transport, Commits):
+            raise SendingError(ErrorClass.Configuration, "no-commitment", "this kind knows no storage commitment")
         return _ask_commitment(transport, batch, awaited, now)
     return Answer(document=document)
 
@@ -50,7 +52,7 @@ def document_of(proof: Proof, batch: Batch, now: datetime) -> dict[str, Any]:
     return {"Kind": proof.value, "Instances": len(batch.items), "At": now.isoformat()}
 
 
-def _ask_commitment(transport: Transport, batch: Batch, awaited: dict[str, Any] | None, now: datetime) -> Answer:
+def _ask_commitment(transport: Commits, batch: Batch, awaited: dict[str, Any] | None, now: datetime) -> Answer:
     if _still_valid(awaited, batch, now):
         transaction: str = awaited["Transaction"] if awaited else ""
         try:

@@ -380,8 +380,6 @@ def test_dicomweb_is_asked_and_stored_to(tmp_path: Path, orthanc: OrthancServer)
     assert "wrong" not in repr(wrong)
     elsewhere = examine(tmp_path, **{**given, "Url": f"{orthanc.url}/nowhere"})
     assert of(elsewhere, StepName.Http).advice == (Advice.NoSuchPath,)
-    no_dicomweb = examine(tmp_path, **{**given, "Url": f"{orthanc.url}/app/explorer.html?"})
-    assert grade_of_test(no_dicomweb) is Grade.Failed
 
 
 def test_a_peer_is_asked_and_left_as_it_was(tmp_path: Path, orthanc: OrthancServer) -> None:

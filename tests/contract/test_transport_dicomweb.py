@@ -271,11 +271,6 @@ class TestAnswers(Servers):
         sending(dicomweb(orthanc, archive.url, Watched(orthanc)), items, sent.append)
         assert all(through >= place - 1 for place, through in enumerate(reading))
 
-    def test_nobody_is_asked_for_commitment(self, way: Transport, items: list[Item]) -> None:
-        with pytest.raises(SendingError) as raised:
-            way.commit(items)
-        assert raised.value.error_class is ErrorClass.Configuration
-
 
 class TestQueries(Servers):
     """What QIDO-RS is asked, and how far it is believed."""

@@ -160,10 +160,3 @@ class TestMove(Servers):
         with StorageScp("PACS") as mute, pytest.raises(SendingError) as raised:
             sending(peer.transport(port=mute.port), items)
         assert (raised.value.error_class, raised.value.code) == (ErrorClass.Configuration, "no-query")
-
-    def test_no_storage_commitment_can_be_asked_for(self, peer: MovePeer, items: list[Item]) -> None:
-        with pytest.raises(SendingError) as raised:
-            peer.transport().commit(items)
-        assert raised.value.error_class is ErrorClass.Configuration
-        with pytest.raises(LookupError):
-            peer.transport().committed("1.2.3", items)

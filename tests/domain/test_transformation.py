@@ -28,7 +28,7 @@ from relais.domain.elements import (
     rewrite,
     write,
 )
-from relais.domain.transformation import Change, coerce, compare, selects
+from relais.domain.transformation import Change, coerce, compare
 from tests.domain.files import BIG, EXPLICIT, IMPLICIT, dataset_of, elements_of, hostile_elements
 from tests.servers.dicom import make_study
 
@@ -218,30 +218,6 @@ def test_a_mistake_is_told_with_its_place() -> None:
     with pytest.raises(ConfigurationErrors) as refusal:
         load({"Destinations": {"vna": section}}, directory=Path())
     assert [problem.path for problem in refusal.value.problems] == ["Destinations.vna.Coerce.Remove[0]"]
-
-
-CT, PDF = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.104.1"
-
-
-@pytest.mark.parametrize(
-    ("only", "modality", "sop_class", "sent"),
-    [
-        (None, None, None, True),
-        ({"Modalities": ["CT"]}, "CT", None, True),
-        ({"Modalities": ["CT"]}, "PX", CT, False),
-        ({"Modalities": ["CT"]}, None, CT, False),
-        ({"SOPClasses": ["CTImageStorage"]}, "CT", CT, True),
-        ({"SOPClasses": ["CTImageStorage"]}, "CT", PDF, False),
-        ({"SOPClasses": ["CTImageStorage"]}, "CT", None, None),
-        ({"WithoutSOPClasses": ["EncapsulatedPDFStorage"]}, "DOC", PDF, False),
-        ({"WithoutSOPClasses": ["EncapsulatedPDFStorage"]}, "CT", CT, True),
-        ({"Modalities": ["CT"], "WithoutSOPClasses": ["EncapsulatedPDFStorage"]}, "PX", None, False),
-    ],
-)
-def test_what_of_a_study_is_sent(
-    only: dict[str, Any] | None, modality: str | None, sop_class: str | None, sent: bool | None
-) -> None:
-    assert selects(parse(Only, only) if only else None, modality, sop_class) is sent
 
 
 def test_changes_are_shown_with_their_path() -> None:

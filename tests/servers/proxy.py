@@ -33,7 +33,8 @@ _RESETS = {Fault.RESET, Fault.REFUSE, Fault.CUT}
 class Proxy:
     """Stands on `port` before a server on `destination_port`, both on the loopback.
 
-    `fault` may be set at any time and acts on open connections too. `bytes_per_second` slows each direction
+    `fault` may be set at any time and acts on open connections too: those that it cuts are gone before another fault,
+    or none, takes its place. `bytes_per_second` slows each direction
     of each connection down, `latency` delays each chunk by so many seconds. `connections` counts what was accepted and
     `bytes_forwarded` what went through.
     """
@@ -49,6 +50,7 @@ class Proxy:
         self._fault = Fault.NONE
         self._ended = False
         self._lock = threading.Lock()
+        self._serving: set[threading.Thread] = set()
         self._listener: socket.socket | None = None
 
     def __enter__(self) -> Self:
@@ -68,6 +70,9 @@ class Proxy:
 
     @fault.setter
     def fault(self, fault: Fault) -> None:
+        if self._fault in {Fault.RESET, Fault.REFUSE}:
+            for serving in set(self._serving):
+                serving.join()
         was, self._fault = self._fault, fault
         if fault is Fault.REFUSE:
             self._deafen()
@@ -92,13 +97,16 @@ class Proxy:
             except OSError:
                 return  # closed by _deafen
             self.connections += 1
-            threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+            serving = threading.Thread(target=self._serve, args=(near,), daemon=True)
+            self._serving.add(serving)
+            serving.start()
 
     def _serve(self, near: socket.socket) -> None:
         try:
             far = socket.create_connection(("127.0.0.1", self._destination_port), timeout=5)
         except OSError:
             _reset(near)
+            self._serving.discard(threading.current_thread())
             return
         ends = (near, far)
         for end in ends:
@@ -114,6 +122,7 @@ class Proxy:
             pump.join()
         for end in ends:
             _reset(end) if self._fault in _RESETS else end.close()
+        self._serving.discard(threading.current_thread())
 
     def _pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
         """Move bytes one way until either end closes or the fault cuts the connection."""

@@ -46,40 +46,6 @@ class Coercion(Protocol):
         ...
 
 
-class Selection(Protocol):
-    """What of a study is sent."""
-
-    @property
-    def modalities(self) -> Collection[str] | None:
-        """The modalities that are sent, None for all."""
-        ...
-
-    @property
-    def sop_classes(self) -> Collection[str] | None:
-        """The SOP classes that are sent, None for all."""
-        ...
-
-    @property
-    def without_sop_classes(self) -> Collection[str]:
-        """The SOP classes that are not."""
-        ...
-
-
-def selects(only: Selection | None, modality: str | None, sop_class_uid: str | None) -> bool | None:
-    """Whether an instance is sent; None where its SOP class decides and is not known."""
-    if only is None:
-        return True
-    if only.modalities is not None and (modality or "") not in only.modalities:
-        return False
-    if only.sop_classes is None and not only.without_sop_classes:
-        return True
-    if not sop_class_uid:
-        return None
-    return sop_class_uid not in only.without_sop_classes and (
-        only.sop_classes is None or sop_class_uid in only.sop_classes
-    )
-
-
 def coerce(elements: Elements, coercion: Coercion) -> Elements:
     """The data set changed; the very same where nothing had to be.
 

@@ -1,5 +1,5 @@
 """Ways of sending, one module each, behind one port."""
 
-from relais.transports.port import Content, Item, SendingError, Stop, Transport
+from relais.transports.port import Commits, Content, Item, SendingError, Stop, Transport
 
-__all__ = ["Content", "Item", "SendingError", "Stop", "Transport"]
+__all__ = ["Commits", "Content", "Item", "SendingError", "Stop", "Transport"]

@@ -102,18 +102,6 @@ class DicomWebTransport:
         """Those that QIDO-RS does not find in their series."""
         return absent(items, self._content, self._listed, self._has)
 
-    def commit(self, items: Sequence[Item]) -> str:  # noqa: ARG002 - as of every transport
-        """HTTP knows no storage commitment."""
-        raise SendingError(ErrorClass.Configuration, "no-commitment", "HTTP knows no storage commitment")
-
-    def committed(
-        self,
-        transaction: str,
-        items: Sequence[Item],  # noqa: ARG002 - as of every transport
-    ) -> Mapping[str, SendingError] | None:
-        """HTTP knows no storage commitment."""
-        raise LookupError(transaction)
-
     def close(self) -> None:
         """Let go of connections."""
         self._web.close()

@@ -93,18 +93,6 @@ class FilesTransport:
                     absent.add(item.orthanc_id)
         return absent
 
-    def commit(self, items: Sequence[Item]) -> str:  # noqa: ARG002 - as of every transport
-        """Files know no storage commitment."""
-        raise SendingError(ErrorClass.Configuration, "no-commitment", "files know no storage commitment")
-
-    def committed(
-        self,
-        transaction: str,
-        items: Sequence[Item],  # noqa: ARG002 - as of every transport
-    ) -> Mapping[str, SendingError] | None:
-        """Files know no storage commitment."""
-        raise LookupError(transaction)
-
     def close(self) -> None:
         """Let go of connections."""
         self._store.close()

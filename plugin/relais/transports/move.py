@@ -84,19 +84,6 @@ class MoveTransport:
         absent = query.absent(self._source, items)
         return {item.orthanc_id for item in items if item.sop_instance_uid in absent}
 
-    def commit(self, items: Sequence[Item]) -> str:  # noqa: ARG002 - there is no use in naming them
-        """The destination cannot be asked."""
-        text = "a destination that a source moves to cannot be asked for storage commitment"
-        raise SendingError(ErrorClass.Configuration, "no-commitment", text)
-
-    def committed(
-        self,
-        transaction: str,
-        items: Sequence[Item],  # noqa: ARG002 - nothing was asked of them
-    ) -> Mapping[str, SendingError] | None:
-        """The destination cannot be asked."""
-        raise LookupError(transaction)
-
     def close(self) -> None:
         """Orthanc holds the connections, not we."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from relais.domain.retry import ErrorClass
 
@@ -120,14 +120,19 @@ class Transport(Protocol):
         """The Orthanc ids of those that the peer, asked, has not; raises SendingError where it cannot be asked."""
         ...
 
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+@runtime_checkable
+class Commits(Protocol):
+    """A transport whose peer can be asked to take responsibility for what it holds."""
+
     def commit(self, items: Sequence[Item]) -> str:
         """Ask the peer to take responsibility (PS3.4 annex J); answers the transaction. Raises SendingError."""
         ...
 
     def committed(self, transaction: str, items: Sequence[Item]) -> Mapping[str, SendingError] | None:
         """What the peer answered: those it refuses by Orthanc id; None while it has not, LookupError if forgotten."""
-        ...
-
-    def close(self) -> None:
-        """Let go of connections."""
         ...

@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import urllib3
@@ -40,35 +39,31 @@ class Sockets:
                     socket.socket.shutdown(used, socket.SHUT_RDWR)  # an SSLSocket's own would confuse its reader
 
 
-class _Plain(HTTPConnection):
+class _Cuttable(HTTPConnection):
+    """Connects quickly, and tells which socket its thread's request uses."""
+
     def __init__(self, *args: Any, sockets: Sockets, **options: Any) -> None:
         super().__init__(*args, **options)
         self._sockets = sockets
 
     def connect(self) -> None:
-        with _hurried(self):
+        """Connect sooner than the timeout for sending, which urllib3 takes from the same attribute."""
+        patience = self.timeout
+        self.timeout = CONNECT_SECONDS if patience is None else min(patience, CONNECT_SECONDS)
+        try:
             super().connect()
-        _ready(self, self._sockets)
+        finally:
+            self.timeout = patience
+        self.sock.settimeout(patience)
+        self._sockets.use(self.sock)
 
     def putrequest(self, *args: Any, **options: Any) -> None:
+        """Begin a request."""
         self._sockets.use(self.sock)
         super().putrequest(*args, **options)
 
 
-class _Secure(HTTPSConnection):
-    def __init__(self, *args: Any, sockets: Sockets, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._sockets = sockets
-
-    def connect(self) -> None:
-        with _hurried(self):
-            super().connect()
-        _ready(self, self._sockets)
-
-    def putrequest(self, *args: Any, **options: Any) -> None:
-        self._sockets.use(self.sock)
-        super().putrequest(*args, **options)
-
+class _Secure(_Cuttable, HTTPSConnection):
     def send(self, data: Any) -> None:
         try:
             super().send(data)
@@ -76,26 +71,10 @@ class _Secure(HTTPSConnection):
             raise BrokenPipeError from error
 
 
-@contextmanager
-def _hurried(connection: HTTPConnection) -> Iterator[None]:
-    """Connect sooner than the timeout for sending, which urllib3 takes from the same attribute."""
-    patience = connection.timeout
-    connection.timeout = CONNECT_SECONDS if patience is None else min(patience, CONNECT_SECONDS)
-    try:
-        yield
-    finally:
-        connection.timeout = patience
-
-
-def _ready(connection: HTTPConnection, sockets: Sockets) -> None:
-    connection.sock.settimeout(connection.timeout)
-    sockets.use(connection.sock)
-
-
 class PlainPool(urllib3.HTTPConnectionPool):
     """Connections without TLS."""
 
-    ConnectionCls = _Plain
+    ConnectionCls = _Cuttable
 
 
 class SecurePool(urllib3.HTTPSConnectionPool):
