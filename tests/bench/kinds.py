@@ -15,7 +15,9 @@ from tests.bench.servers import LANE, Bench
 from tests.servers.orthanc import OrthancServer
 from tests.servers.waiting import eventually
 
-SIZE, INSTANCES = 512_000, 20
+SIZE, IMAGES = 512_000, 400
+SMALL, LARGE = 20, 100
+"""Images a study: each study is a job, an association and some transactions of ours; their peers know no studies."""
 JOBS = 2
 """Store jobs that Orthanc runs at once; our lane does as many deliveries at once by default."""
 PATIENCE = 180.0
@@ -32,13 +34,14 @@ class Kind:
     definition: Callable[[OrthancServer], dict[str, Any]]
     path: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    instances: int = SMALL
     ours: list[float] = field(default_factory=list)
     peers: list[float] = field(default_factory=list)
 
-    def figure(self, what: str) -> Figure:
+    def figure(self, total: int) -> Figure:
         """Ours over the peer's."""
         return Figure(
-            name=f"{what}: {self.name}",
+            name=f"{_what(total, self.instances)}: {self.name}",
             unit="",
             samples=ratio(self.ours, self.peers),
             target=Target(value=self.target),
@@ -46,14 +49,16 @@ class Kind:
         )
 
 
+_DICOM = Kind(
+    name="Dicom / two store jobs of Orthanc",
+    target=0.9,
+    destination=lambda vna: {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": vna.dicom_port},
+    definition=lambda vna: {"DicomModalities": {"vna": ["VNA", "127.0.0.1", vna.dicom_port]}},
+    path="/modalities/vna/store",
+)
 KINDS = (
-    Kind(
-        name="Dicom / two store jobs of Orthanc",
-        target=0.9,
-        destination=lambda vna: {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": vna.dicom_port},
-        definition=lambda vna: {"DicomModalities": {"vna": ["VNA", "127.0.0.1", vna.dicom_port]}},
-        path="/modalities/vna/store",
-    ),
+    _DICOM,
+    replace(_DICOM, instances=LARGE),
     Kind(
         name="DicomWeb / two STOW jobs of Orthanc",
         target=0.85,
@@ -74,8 +79,7 @@ KINDS = (
 
 def run(scale: Scale) -> list[Figure]:
     """Measure all kinds in turn, pair by pair, each time with fresh servers and images."""
-    studies = scale.of(20, step=2)
-    total = studies * INSTANCES
+    total = scale.of(IMAGES, step=LARGE)
     kinds = [replace(kind, ours=[], peers=[]) for kind in KINDS]
     files: list[float] = []
     copies: list[float] = []
@@ -83,15 +87,14 @@ def run(scale: Scale) -> list[Figure]:
         for kind in kinds:
             for is_ours in (ours_first, not ours_first):
                 rates, measure = (kind.ours, _ours) if is_ours else (kind.peers, _jobs)
-                rates.append(total / measure(kind, studies))
+                rates.append(total / measure(kind, total))
         for is_ours in (ours_first, not ours_first):
             rates, measure_files = (files, _files) if is_ours else (copies, _copy)
-            rates.append(total / measure_files(studies))
-    what = f"Delivery of {total:,} images of 512 KB in {studies} studies"
+            rates.append(total / measure_files(total))
     return [
-        *(kind.figure(what) for kind in kinds),
+        *(kind.figure(total) for kind in kinds),
         Figure(
-            name=f"{what}: Files / cp and sha256sum",
+            name=f"{_what(total, SMALL)}: Files / cp and sha256sum",
             unit="",
             samples=ratio(files, copies),
             target=Target(value=0.5),
@@ -100,32 +103,36 @@ def run(scale: Scale) -> list[Figure]:
     ]
 
 
-def _ours(kind: Kind, studies: int) -> float:
+def _what(total: int, instances: int) -> str:
+    return f"Delivery of {total:,} images of 512 KB in {total // instances} studies"
+
+
+def _ours(kind: Kind, total: int) -> float:
     """Seconds from the resumption of the paused lane, with everything routed, to the last image at the archive."""
     with Bench() as bench:
         vna = bench.bare("VNA", **kind.options)
-        router = _routed(bench, kind.destination(vna), studies)
-        return _resumed(router, lambda: count(vna) == studies * INSTANCES)
+        router = _routed(bench, kind.destination(vna), total, kind.instances)
+        return _resumed(router, lambda: count(vna) == total)
 
 
-def _files(studies: int) -> float:
+def _files(total: int) -> float:
     """Likewise, to the end of the last delivery: its manifest is written last."""
     with Bench() as bench:
         folder = bench.new_folder()
         folder.mkdir()
-        router = _routed(bench, {"Kind": "Files", "Url": f"file://{folder}"}, studies)
+        router = _routed(bench, {"Kind": "Files", "Url": f"file://{folder}"}, total, SMALL)
         seconds = _resumed(router, lambda: _backlog(router) == 0)
-        if (written := len(list(folder.rglob("*.dcm")))) != studies * INSTANCES:
-            raise AssertionError(f"{written} of {studies * INSTANCES} files were written")
+        if (written := len(list(folder.rglob("*.dcm")))) != total:
+            raise AssertionError(f"{written} of {total} files were written")
         return seconds
 
 
-def _routed(bench: Bench, destination: dict[str, Any], studies: int) -> OrthancServer:
+def _routed(bench: Bench, destination: dict[str, Any], total: int, instances: int) -> OrthancServer:
     """A router with everything routed to one destination, whose lane is paused."""
     router = bench.relais(Destinations={LANE: destination}, Completeness={"QuietSeconds": 0.5})
     router.rest.post(f"/relais/v1/destinations/{LANE}/pause", {"Reason": "benchmark"})
-    send_folder(_images(bench, studies), router)
-    eventually(lambda: _backlog(router) == studies, PATIENCE, "everything is routed")
+    send_folder(_images(bench, total, instances), router)
+    eventually(lambda: _backlog(router) == total // instances, PATIENCE, "everything is routed")
     return router
 
 
@@ -140,26 +147,25 @@ def _backlog(router: OrthancServer) -> int:
     return int(router.rest.get(f"/relais/v1/destinations/{LANE}")["Backlog"])
 
 
-def _jobs(kind: Kind, studies: int) -> float:
+def _jobs(kind: Kind, total: int) -> float:
     """Seconds from the request of two jobs of Orthanc, for half of the instances each, to the last at the archive."""
     with Bench() as bench:
         vna = bench.bare("VNA", **kind.options)
         sender = bench.bare(configuration=kind.definition(vna), **kind.options)
-        send_folder(_images(bench, studies), sender)
+        send_folder(_images(bench, total, kind.instances), sender)
         found = sender.rest.get("/studies?expand")
         halves = [[each["ID"] for each in found[start::JOBS]] for start in range(JOBS)]
         began = monotonic()
         for half in halves:
             sender.rest.post(kind.path, {"Resources": half, "Synchronous": False})
-        total = studies * INSTANCES
         eventually(lambda: count(vna) == total, PATIENCE, f"everything is sent: {kind.path}", pause=0.005)
         return monotonic() - began
 
 
-def _copy(studies: int) -> float:
+def _copy(total: int) -> float:
     """Seconds of `cp` of the same files, and of `sha256sum` of the copies."""
     with Bench() as bench:
-        images: Path = _images(bench, studies)
+        images: Path = _images(bench, total, SMALL)
         copies = bench.new_folder()
         began = monotonic()
         subprocess.run(["cp", "--recursive", images, copies], check=True)
@@ -168,5 +174,5 @@ def _copy(studies: int) -> float:
         return monotonic() - began
 
 
-def _images(bench: Bench, studies: int) -> Path:
-    return write_studies(bench.new_folder(), studies=studies, instances=INSTANCES, size=SIZE)
+def _images(bench: Bench, total: int, instances: int) -> Path:
+    return write_studies(bench.new_folder(), studies=total // instances, instances=instances, size=SIZE)

@@ -31,7 +31,8 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   from the request for the association to the last image at the archive, less the quiet time of {quiet:g} s. Orthanc's
   Lua routing is one line, `SendToModality(instanceId, 'vna')` in `OnStoredInstance`. Sender and archive are the same,
   with Nagle off, for every peer; the slower peers get fewer images, as the names say.
-- **Kinds**: 20 studies of 20 images to one archive, an Orthanc, or to a local folder. Ours begins when a paused lane,
+- **Kinds**: studies of 20 images, and for `Dicom` also of 100, to one archive, an Orthanc, or to a local folder; each
+  study is a job and an association of ours, where the peers know no studies. Ours begins when a paused lane,
   with its two places, is resumed; the peer is a bare Orthanc of which two jobs of the same kind are asked at once, each
   for half of the studies. Files are measured to the last delivery's end, against `cp --recursive` of the same files and
   `sha256sum` of the copies; `cp` leaves the writing to disk for later.

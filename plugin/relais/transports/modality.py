@@ -15,10 +15,10 @@ from relais.errors import OrthancError
 from relais.transports.dimse import MISSING
 from relais.transports.port import OrthancApi, SendingError, Stop
 
-FIRST_LOOK = 0.004
-SLOWEST_LOOK = 0.25
+QUICKEST_LOOK, SLOWEST_LOOK = 0.01, 0.25
+"""Seconds between two looks at a job: what is noticed late is time lost, and each look takes Orthanc's time too."""
 LOOK_AGAIN = 0.05
-"""After this part of the time that a job has taken so far: what is noticed late is time lost."""
+"""After this part of the time that a job has taken so far, where nothing tells when it ends."""
 PROBE_SECONDS = 5.0
 
 
@@ -52,6 +52,7 @@ class Modality:
         self._definition: dict[str, Any] = {"AET": aet, "Host": host, "Port": port, "UseDicomTls": tls}
         self._caller: dict[str, Any] = {} if local_aet is None else {"LocalAet": local_aet}
         self._defined = False
+        self._pace: float | None = None
         self.tls = tls
 
     def probe(self) -> None:
@@ -116,12 +117,14 @@ class Modality:
 
     def follow(self, job: str, count: int, progress: Callable[[int], None], stopping: Stop) -> Ending:
         """Wait for a job of at most 100 operations; a stop cancels it and raises InterruptedError."""
-        began, pause = time.monotonic(), FIRST_LOOK
+        began = time.monotonic()
+        ends = None if self._pace is None else began + count * self._pace
         while True:
-            if stopping.wait(pause):
+            now = time.monotonic()
+            pause = (now - began) * LOOK_AGAIN if ends is None or ends < now else (ends - now) / 2
+            if stopping.wait(min(max(QUICKEST_LOOK, pause), SLOWEST_LOOK)):
                 self._orthanc.post(f"/jobs/{job}/cancel", {})
                 raise InterruptedError(job)
-            pause = min(max(FIRST_LOOK, (time.monotonic() - began) * LOOK_AGAIN), SLOWEST_LOOK)
             try:
                 state = self._orthanc.get(f"/jobs/{job}")
             except OrthancError as error:
@@ -131,6 +134,7 @@ class Modality:
                     ErrorClass.Transient, "job-forgotten", "Orthanc forgot the job before its end was seen"
                 ) from error
             if state["State"] == "Success":
+                self._pace = (time.monotonic() - began) / count
                 return Ending(through=count)
             # Per cent of whole operations: with at most 100 of them, it counts them.
             through = round(count * int(state.get("Progress", 0)) / 100)
@@ -139,9 +143,8 @@ class Modality:
                     through=min(through, count - 1), details=state.get("ErrorDetails") or state["ErrorDescription"]
                 )
             progress(through)
-            if through:  # look more often towards the end, so that no batch waits for a look
-                left = (time.monotonic() - began) * (count - through) / through
-                pause = max(FIRST_LOOK, min(pause, left / 2))
+            if through:
+                ends = began + (time.monotonic() - began) * count / through
 
 
 def _shake_hands(connection: socket.socket) -> None:
