@@ -4,8 +4,8 @@
 #   docker/install-debian.sh [run] [test]
 #
 # run   Orthanc with its Python and DICOMweb plugins, and the means to make .venv for the Python that it embeds
-# test  what the tests, the demo and the benchmarks start besides: dcmtk, PostgreSQL, Chromium, curl, and a library of
-#       the Node.js that comes with Playwright
+# test  what the tests, the demo and the benchmarks start besides: dcmtk, PostgreSQL, Orthanc's plugin for it, Chromium,
+#       curl, and a library of the Node.js that comes with Playwright
 #
 # Debian starts its own Orthanc (ports 8042 and 4242) and a PostgreSQL cluster on installation. Neither may stand in
 # the way: nothing is started while we install, and an Orthanc service that came with us is disabled. One that was
@@ -18,7 +18,7 @@ POLICY=/usr/sbin/policy-rc.d
 packages_of() {
     case $1 in
         run) echo orthanc orthanc-python orthanc-dicomweb python3-venv tzdata ca-certificates ;;
-        test) echo dcmtk postgresql chromium curl libatomic1 ;;
+        test) echo dcmtk postgresql orthanc-postgresql chromium curl libatomic1 ;;
         *) say "unknown group: $1 (run, test)"; exit 2 ;;
     esac
 }

@@ -8,26 +8,27 @@ from __future__ import annotations
 import ctypes
 import json
 import logging
-import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
+from relais import version_rows
 from relais.audit import Audit
-from relais.clock import Clock, SharedClock, SystemClock
-from relais.configuration import Configuration, ConfigurationErrors, load
+from relais.blocking import Blocking
+from relais.clock import Clock
+from relais.configuration import Configuration, ConfigurationErrors
 from relais.connectivity import LANE as TESTS
 from relais.connectivity import Connectivity
-from relais.database import Database, upsert
-from relais.database.tables import configuration as configuration_table
+from relais.database import Database
 from relais.decide import Studies
 from relais.deliver import Deliver
 from relais.digests import Digests, overwrites
+from relais.drafts import FROM_FILE, Seat, load_stored
 from relais.failover import Failover
+from relais.guard import Guard
+from relais.house import Ground, House
 from relais.intake import Intake
 from relais.journal import Journal
 from relais.lanes import DESTINATION, SUBSCRIBER, Lanes
@@ -39,9 +40,15 @@ from relais.orthanc.log import OrthancHandler
 from relais.outcomes import Outcomes
 from relais.protect import Protect, is_needed
 from relais.receive import HURRY, REST, Feed
+from relais.replay import LANE as REPLAYS
+from relais.replay import Replay
+from relais.replay_process import find_interpreter
+from relais.residency import Residency
+from relais.restrictions import Restrictions
 from relais.tasks import Tasks
 from relais.transports.opening import open_transport
 from relais.transports.probes import Ourselves
+from relais.versions import FILE, Versions
 from relais.web.application import create_application
 from relais.web.bridge import PATTERN, callback_of
 from relais.web.metrics import Metrics
@@ -52,16 +59,15 @@ log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 4
 NOTICES_AT_ONCE = 4
-SENDING = 24
-"""Connections to Orthanc for what is sent; with the others, fewer than its HttpThreadsCount (50)."""
 STOP_SECONDS = 4.0
 """Less than the five that are promised, and than the ten that Docker grants."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Relais:
-    """The running application's parts."""
+    """The parts of one version of the configuration."""
 
+    ground: Ground
     configuration: Configuration
     surroundings: Surroundings
     gate: Gate
@@ -76,15 +82,20 @@ class Relais:
     feed: Feed
     studies: Studies
     ledger: Ledger
+    restrictions: Restrictions
     deliver: Deliver
     notify: Notify
     connectivity: Connectivity
+    versions: Versions
+    replay: Replay
     worker: Worker
     metrics: Metrics
 
     def start(self) -> None:
-        """Begin to work, from where the last process ended."""
-        self._activate()
+        """Begin to work, from where the last process ended; decide again what waits since another version."""
+        with self.database.write() as connection:
+            if studies := self.studies.ask_again(connection):
+                log.info("%d studies that wait are decided again, as another version is active", studies)
         self.connectivity.schedule()
         self.feed.start()
         self.worker.start(self.surroundings.node)
@@ -95,44 +106,28 @@ class Relais:
         self.feed.stop(STOP_SECONDS / 4)
         self.worker.stop(STOP_SECONDS * 3 / 4)
         self.deliver.close()
-        self.database.close()
-        self.orthanc.close()
-        self.sending.close()
-
-    def _activate(self) -> None:
-        """Remember the configuration; where it is another one than before, decide again whatever waits."""
-        digest = self.configuration.digest
-        with self.database.write() as connection:
-            latest = connection.execute(
-                select(configuration_table.c.digest).order_by(configuration_table.c.activated_at.desc()).limit(1)
-            ).scalar()
-            if latest == digest:
-                return
-            activated_at = self.clock.now()
-            connection.execute(
-                upsert(connection.dialect.name, configuration_table)
-                .values(digest=digest, document=dict(self.configuration.document), activated_at=activated_at)
-                .on_conflict_do_update(index_elements=["digest"], set_={"activated_at": activated_at})
-            )
-            studies = self.studies.ask_again(connection)
-            self.journal.record(connection, "configuration.activated", Digest=digest, Studies=studies)
 
 
-def compose(
-    *,
-    configuration: Configuration,
-    surroundings: Surroundings,
-    authorization: str | None,
-    clock: Clock | None = None,
-) -> Relais:
-    """Make every part; nothing runs yet. Raises SchemaTooNewError, or the database's own error."""
-    database = Database(configuration.database)
-    database.upgrade()
-    crash_on_demand(database)
-    clock = clock or (SystemClock() if database.sqlite else SharedClock(database.now))
-    orthanc = Orthanc(surroundings.url, authorization)
-    # What is read for a slow archive holds its connections for long: the feed must not wait for one of those.
-    sending = Orthanc(surroundings.url, authorization, connections=SENDING)
+def settle(ground: Ground) -> Relais:
+    """Compose the active version: that of the file, or of the database where that is the source.
+
+    Raises ConfigurationErrors where it is not valid, or somebody edited it in the database.
+    """
+    with ground.database.read() as connection:
+        active = version_rows.active(connection)
+    if ground.seat.source == FROM_FILE or (active is not None and active.author == FILE):
+        active = None
+    relais = compose(load_stored(ground.seat, active), ground)
+    # What the database keeps must have no secret in it; of a file's section they are hidden.
+    document = relais.configuration.document if ground.seat.source == FROM_FILE else ground.seat.section
+    relais.versions.seed(document, relais.configuration.digest)
+    return relais
+
+
+def compose(configuration: Configuration, ground: Ground) -> Relais:
+    """Make every part; nothing runs yet."""
+    surroundings, database, clock = ground.surroundings, ground.database, ground.clock
+    orthanc, sending, metrics = ground.orthanc, ground.sending, ground.metrics
     node = surroundings.node
     # A peer that answers nothing keeps one of Orthanc's job threads for a while: half of them stay for those that do.
     suspects = max(1, surroundings.concurrent_jobs // 2)
@@ -143,6 +138,7 @@ def compose(
         "studies": STUDIES_AT_ONCE,
         "storage": 1,
         TESTS: 2,
+        REPLAYS: 1,
         **{DESTINATION + name: each.concurrency for name, each in configuration.destinations.items()},
         **{SUBSCRIBER + name: NOTICES_AT_ONCE for name in configuration.subscribers},
     }
@@ -150,17 +146,19 @@ def compose(
     protect = Protect(
         database=database, orthanc=orthanc, clock=clock, tasks=tasks, needed=is_needed(surroundings.document)
     )
+    residency = Residency(configuration=configuration, clock=clock)
+    blocking = Blocking(clock=clock, tasks=tasks, journal=journal)
     ledger = Ledger(
         database=database,
         clock=clock,
         tasks=tasks,
         journal=journal,
         protect=protect,
+        residency=residency,
+        blocking=blocking,
         destinations=configuration.destinations,
-        pools=configuration.pools,
     )
     handlers: dict[str, Any] = {}
-    metrics = Metrics()
     worker = Worker(
         database=database,
         clock=clock,
@@ -180,6 +178,8 @@ def compose(
             tasks=tasks,
             journal=journal,
             completeness=configuration.completeness,
+            clinics=configuration.clinics,
+            unknown=configuration.unknown_sender,
             streams=configuration.streams,
         ),
         protect=protect.protect,
@@ -205,6 +205,9 @@ def compose(
         protect=protect,
         digests=digests,
     )
+    restrictions = Restrictions(
+        database=database, clock=clock, tasks=tasks, journal=journal, ledger=ledger, studies=studies
+    )
     deliver = Deliver(
         database=database,
         clock=clock,
@@ -216,11 +219,13 @@ def compose(
             journal=journal,
             lanes=lanes,
             protect=protect,
+            blocking=blocking,
             destinations=configuration.destinations,
         ),
+        residency=residency,
         configuration=configuration,
         transports={
-            name: open_transport(sending, name, each, configuration.sources)
+            name: open_transport(sending, name, each, configuration.sources, clock)
             for name, each in configuration.destinations.items()
         },
         stopping=worker.stopping,
@@ -243,18 +248,40 @@ def compose(
         ourselves=Ourselves.of(surroundings.document),
         stopping=worker.stopping,
     )
+    versions = Versions(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        seat=ground.seat,
+    )
+    replay = Replay(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        configuration=configuration,
+        versions=versions,
+        directory=ground.seat.directory,
+        stopping=worker.stopping,
+        interpreter=find_interpreter(),
+    )
     handlers |= {
         "receive": feed,
         "begin": studies.begin,
         "route": studies,
         "deliver": deliver,
+        "judge": restrictions,
         "failover": failover,
         "notify": notify,
         "unprotect": protect,
         "digest": digests,
         "test": connectivity,
+        "replay": replay,
+        "activate": versions,
     }
     return Relais(
+        ground=ground,
         configuration=configuration,
         surroundings=surroundings,
         gate=Gate(remote_access=surroundings.remote_access, authentication=surroundings.authentication),
@@ -269,33 +296,18 @@ def compose(
         feed=feed,
         studies=studies,
         ledger=ledger,
+        restrictions=restrictions,
         deliver=deliver,
         notify=notify,
         connectivity=connectivity,
+        versions=versions,
+        replay=replay,
         worker=worker,
         metrics=metrics,
     )
 
 
-def crash_on_demand(database: Database) -> None:
-    """For the crash tests: RELAIS_CRASH_AT_COMMIT=7 ends the process right before its 7th commit, 7+ right after."""
-    wanted = os.environ.get("RELAIS_CRASH_AT_COMMIT")
-    if wanted is None:
-        return
-    number, after = int(wanted.rstrip("+")), wanted.endswith("+")
-    commits = iter(range(1, number + 1))
-
-    def count() -> None:
-        if next(commits, None) == number:
-            os._exit(77)
-
-    if after:
-        database.after_commit = count
-    else:
-        database.before_commit = count
-
-
-def start(orthanc: Any) -> Relais:
+def start(orthanc: Any) -> House:
     """Compose Relais inside Orthanc and register its callbacks; called once, while Orthanc imports its script.
 
     A bad `Relais` section raises ConfigurationErrors, and Orthanc does not start: each problem is a line of its log.
@@ -305,50 +317,56 @@ def start(orthanc: Any) -> Relais:
     )
     logging.getLogger("relais").setLevel(logging.INFO)
     document: Mapping[str, Any] = json.loads(orthanc.GetConfiguration())
-    surroundings = Surroundings.of(document)
+    token = orthanc.GenerateRestApiAuthorizationToken()
+    surroundings = Surroundings.of(document, filters=hasattr(orthanc, "RegisterIncomingHttpRequestFilter"))
     try:
-        configuration = load(document.get("Relais", {}), directory=Path(surroundings.storage))
+        ground = Ground.lay(
+            Seat.of(document.get("Relais", {}), directory=Path(surroundings.storage)),
+            surroundings=surroundings,
+            authorization=token,
+        )
+        relais = settle(ground)
     except ConfigurationErrors as errors:
         for line in str(errors).splitlines():
             log.error("%s", line)  # noqa: TRY400 - each problem has its own line; a traceback says nothing more
         raise
-    relais = compose(
-        configuration=configuration,
-        surroundings=surroundings,
-        authorization=orthanc.GenerateRestApiAuthorizationToken(),
-    )
     for finding in surroundings.findings():
         log.warning("self-check: %s", finding)
-    _register(orthanc, relais)
-    return relais
+    house = House(relais, compose=lambda following: compose(following, ground), application=create_application)
+    _register(orthanc, house, token)
+    return house
 
 
-def _register(orthanc: Any, relais: Relais) -> None:
+def _register(orthanc: Any, house: House, token: str) -> None:
     """Orthanc's callbacks: each does one small thing and returns."""
     new_instance = orthanc.ChangeType.NEW_INSTANCE
+    guard = Guard(lambda: house.relais)
 
     def on_change(change: Any, _level: Any, _resource: str) -> None:
         # Not OnStoredInstance: that one holds up the C-STORE until it has the interpreter lock.
         if change == new_instance:
-            relais.feed.ring()
+            house.ring()
             return
         try:
             if change == orthanc.ChangeType.ORTHANC_STARTED:
                 # Orthanc reports every change from this one thread, four for each image. Python makes and unmaps a
                 # stack for a foreign thread at each call, unless something keeps its state: one Ensure too many does.
                 ctypes.pythonapi.PyGILState_Ensure()
-                relais.start()
+                house.start()
+                guard.start()
             elif change == orthanc.ChangeType.ORTHANC_STOPPED:
-                relais.stop()
+                guard.stop(STOP_SECONDS / 8)
+                house.stop()
         except Exception:
             log.exception("Relais could not follow Orthanc's start or stop")
 
     orthanc.RegisterOnChangeCallback(on_change)
-    answer = callback_of(create_application(relais))
+    answer = callback_of(house)
     # Plugin 5.0 gives back at its end a reference to this callback that it never took: one more is taken here.
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(answer))
     orthanc.RegisterRestCallback(PATTERN, answer)
     orthanc.ExtendOrthancExplorer(EXPLORER)
+    guard.stand(orthanc, token)
 
 
 EXPLORER = """

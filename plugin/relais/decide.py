@@ -1,20 +1,21 @@
 """② and ③ Identify and decide: a study that was quiet long enough is complete, and the rules say where it goes.
 
-The task `route` of a study runs at its quiet deadline. The decision itself is `domain.routing.decide`, a pure function;
-this module reads its facts, asks it, and writes what follows in one transaction: the decision, the deliveries and their
-tasks.
+The task `route` of a study runs at its quiet deadline. The decision itself is `judgement.judged`, a pure function: the
+rules, and the law. This module reads its facts, asks it, and writes what follows in one transaction: the decision, the
+deliveries and their tasks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from pydicom.datadict import keyword_for_tag
 from sqlalchemy import Connection, Row, func, insert, select, update
 
+from relais import version_rows
 from relais.clock import Clock
 from relais.configuration import Configuration
 from relais.database import Database, inserted_id
@@ -22,22 +23,25 @@ from relais.database.listing import index, shown
 from relais.database.tables import decision as decision_table
 from relais.database.tables import delivery, instance, series, study
 from relais.digests import Digests
+from relais.domain.attributes import nested, texts
 from relais.domain.clinics import Resolution, resolve_clinic
 from relais.domain.completeness import Completion, completion
 from relais.domain.facts import Facts, Origin
-from relais.domain.routing import Decision, decide
 from relais.domain.states import StudyState
 from relais.errors import OrthancError, StateError, UnknownError
 from relais.journal import Journal, Subject
+from relais.judgement import Judged, judged
 from relais.ledger import Ledger
 from relais.orthanc import Orthanc
 from relais.protect import Protect
 from relais.receive import Feed
+from relais.residency import restrictions_of
 from relais.tasks import Claim, Tasks
 
-LONGEST_VALUE = 1024
 MOST_INSTANCES = 1_000_000
 NOT_YET = timedelta(milliseconds=20)
+SOON = timedelta(seconds=1)
+"""When to look again whether the parts of the version that became active are there."""
 MISSING = 404
 
 
@@ -85,14 +89,16 @@ class Studies:
         if row is None:
             return
         known = self._read(row)
-        now = self._clock.now()
-        decided = decide(known.facts, self._configuration.rules, self._configuration.otherwise, now)
+        decided = self._judged(row, known.facts)
         with self._database.write() as connection:
             current = connection.execute(select(study).where(study.c.id == study_id).with_for_update()).one()
             if current.state == StudyState.Receiving or current.sequence != row.sequence:
                 self._tasks.retry(connection, claim, current.quiet_until)
                 return
             self._tasks.check(connection, claim)  # the task is locked before the audit chain, as everywhere
+            if version_rows.active_digest(connection) != self._configuration.digest:
+                self._tasks.retry(connection, claim, self._clock.now() + SOON)
+                return
             self._apply(connection, current, known, decided)
             self._tasks.finish(connection, claim)
 
@@ -102,13 +108,15 @@ class Studies:
         with self._database.read() as connection:
             row = connection.execute(select(study).where(study.c.id == study_id)).one()
         known = self._read(row)
-        now = self._clock.now()
-        decided = decide(known.facts, self._configuration.rules, self._configuration.otherwise, now)
+        decided = self._judged(row, known.facts)
         streams = self._configuration.streams
-        planned = [each for each in self._ledger.chosen(row, decided.deliveries) if each.destination in streams]
+        planned = [each for each in decided.deliveries if each.planned.destination in streams]
         with self._database.write() as connection:
             current = connection.execute(select(study).where(study.c.id == study_id).with_for_update()).one()
             self._tasks.check(connection, claim)
+            if version_rows.active_digest(connection) != self._configuration.digest:
+                self._tasks.retry(connection, claim, self._clock.now() + SOON)
+                return
             if current.state == StudyState.Receiving:
                 self._expect(connection, current, known.tags.get("NumberOfStudyRelatedInstances", ""))
                 if planned and current.held_by is None:
@@ -116,6 +124,7 @@ class Studies:
                     connection.execute(
                         update(study).where(study.c.id == study_id).values(**values, clinic=known.facts.clinic)
                     )
+                    current = connection.execute(select(study).where(study.c.id == study_id)).one()
                     self._ledger.begin(connection, current, planned)
             self._tasks.finish(connection, claim)
 
@@ -137,6 +146,13 @@ class Studies:
             .values(expected=int(text), quiet_until=quiet_until, completed_by=why.value)
         )
         self._ask(connection, row, quiet_until)
+
+    def _judged(self, row: Row[Any], facts: Facts) -> Judged:
+        now = self._clock.now()
+        with self._database.read() as connection:
+            restrictions = restrictions_of(connection, row.id, row.study_instance_uid, now, facts)
+        patient = row.patient_id or row.study_instance_uid
+        return judged(facts, self._configuration, now, patient=patient, restrictions=restrictions)
 
     def facts(self, study_instance_uid: str) -> Facts:
         """The facts of a study as they are now, for a dry run; raises UnknownError."""
@@ -174,17 +190,36 @@ class Studies:
                 self._ask(connection, row)
 
     def ask_again(self, connection: Connection) -> int:
-        """Another configuration is active: decide again whatever waits; says how many studies that are."""
+        """Decide again whatever waits and was decided under another configuration; says how many studies that are."""
         waiting = select(delivery.c.study_id).where(delivery.c.state.in_(("Scheduled", "InProgress", "Blocked")))
         rows = connection.execute(
-            select(study).where(
-                study.c.state.in_((StudyState.Held, StudyState.Routed, StudyState.Complete)),
-                (study.c.state != StudyState.Routed) | study.c.id.in_(waiting),
+            select(study)
+            .join(decision_table, decision_table.c.id == study.c.decision_id)
+            .where(
+                decision_table.c.configuration != self._configuration.digest,
+                (study.c.state == StudyState.Held) | ((study.c.state == StudyState.Routed) & study.c.id.in_(waiting)),
             )
         ).all()
         for row in rows:
             self._ask(connection, row)
         return len(rows)
+
+    def ask(self, connection: Connection, row: Row[Any]) -> None:
+        """Decide this study (a row of `study`) again, unless it still arrives: it will be decided then."""
+        if row.state != StudyState.Receiving:
+            self._ask(connection, row)
+
+    def _ask_when_rules_begin(self, connection: Connection, row: Row[Any], facts: Facts) -> None:
+        """A rule that begins to be valid may ask for another purpose, or another destination."""
+        zone = ZoneInfo(facts.time_zone)
+        today = self._clock.now().astimezone(zone).date()
+        days = [each.valid_from for each in self._configuration.rules if each.valid_from and each.valid_from > today]
+        if days:
+            run_at = datetime.combine(min(days), time(), zone)
+            payload = {"Study": row.id}
+            self._tasks.schedule(
+                connection, kind="route", lane="studies", key=f"rules:{row.id}", run_at=run_at, payload=payload
+            )
 
     def _ask(self, connection: Connection, row: Row[Any], run_at: datetime | None = None) -> None:
         self._tasks.schedule(
@@ -242,7 +277,12 @@ class Studies:
                 .order_by(instance.c.sequence)
             )
             ids = connection.execute(newest_ids).scalars().all()
-        series_tags = [tags for each in ids if (tags := self._tags(each))]
+        answers = [answer for each in ids if (answer := self._tags(each))]
+        series_tags = [texts(answer) for answer in answers]
+        attributes = tuple(
+            {key: tuple(value.split("\\")) for key, value in tags.items()} | nested(answer)
+            for tags, answer in zip(series_tags, answers, strict=True)
+        )
         latest = series_tags[-1] if series_tags else {}
         origin = Origin(
             calling_aet=row.origin["CallingAet"] or None,
@@ -251,11 +291,14 @@ class Studies:
             kind=row.origin["Kind"] or None,
         )
         institutions = tuple({each["InstitutionName"]: None for each in series_tags if "InstitutionName" in each})
-        resolution = resolve_clinic(origin, institutions, self._configuration.clinics)
+        resolution = resolve_clinic(
+            origin, institutions, self._configuration.clinics, self._configuration.unknown_sender
+        )
         clinic = self._configuration.clinics.get(resolution.clinic) if resolution.clinic else None
         facts = Facts(
-            study={key: tuple(value.split("\\")) for key, value in latest.items()},
-            series=tuple({key: tuple(value.split("\\")) for key, value in each.items()} for each in series_tags),
+            study=attributes[-1] if attributes else {},
+            series=attributes,
+            instances=row.instances,
             origin=origin,
             clinic=resolution.clinic,
             clinic_region=clinic.region if clinic else None,
@@ -264,25 +307,20 @@ class Studies:
         )
         return Known(facts=facts, clinic_reason=_reason(resolution), tags=latest)
 
-    def _tags(self, orthanc_id: str) -> dict[str, str]:
-        """An instance's text values by DICOM keyword; private and nested ones are left out."""
+    def _tags(self, orthanc_id: str) -> Mapping[str, Any]:
+        """An instance's attributes, as Orthanc answers them; none where it is gone."""
         try:
-            answer = self._orthanc.get(f"/instances/{orthanc_id}/tags?short")
+            answer: Mapping[str, Any] = self._orthanc.get(f"/instances/{orthanc_id}/tags?short")
         except OrthancError as error:
             if error.status == MISSING:
                 return {}
             raise
-        return {
-            keyword: text
-            for tag, value in answer.items()
-            if isinstance(value, str)
-            and (keyword := keyword_for_tag(tag.replace(",", "")))
-            and (text := value.replace("\x00", "").encode(errors="replace").decode()[:LONGEST_VALUE].strip())
-        }
+        return answer
 
-    def _apply(self, connection: Connection, row: Row[Any], known: Known, decided: Decision) -> None:
+    def _apply(self, connection: Connection, row: Row[Any], known: Known, found: Judged) -> None:
         """Write the decision and what follows from it."""
-        decision_id = self._write(connection, row, known, decided)
+        decided = found.decision
+        decision_id = self._write(connection, row, known, found)
         held = row.held_by is not None or decided.hold is not None
         connection.execute(
             update(study)
@@ -306,17 +344,19 @@ class Studies:
                 Reason=row.hold_reason if row.held_by else decided.hold,
             )
             return
-        planned = self._ledger.chosen(row, decided.deliveries)
-        self._ledger.plan(connection, row, planned)
+        row = connection.execute(select(study).where(study.c.id == row.id)).one()
+        self._ledger.plan(connection, row, found.deliveries)
+        if any(each.refused for each in found.deliveries):
+            self._ask_when_rules_begin(connection, row, known.facts)
         self._journal.record(
             connection,
             "study.routed",
             subject=_subject(row),
-            Destinations=[each.destination for each in planned],
+            Destinations=[each.planned.destination for each in found.deliveries if not each.refused],
         )
         self._protect.look(connection, row.id)
 
-    def _write(self, connection: Connection, row: Row[Any], known: Known, decided: Decision) -> int:
+    def _write(self, connection: Connection, row: Row[Any], known: Known, found: Judged) -> int:
         """Keep a decision with its facts; answers its id."""
         return inserted_id(
             connection.execute(
@@ -325,7 +365,7 @@ class Studies:
                     configuration=self._configuration.digest,
                     decided_at=self._clock.now(),
                     facts=known.facts.to_json(),
-                    document=decided.to_json(),
+                    document=found.decision.to_json(),
                 )
             )
         )
@@ -336,6 +376,7 @@ def _reason(resolution: Resolution) -> dict[str, Any]:
     return {
         "Level": resolution.level,
         "Ambiguous": resolution.ambiguous,
+        "ByDefault": resolution.by_default,
         "Evidence": [
             {"Clinic": each.clinic, "Pattern": each.pattern, "Value": each.value} for each in resolution.evidence
         ],

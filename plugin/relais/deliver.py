@@ -1,7 +1,7 @@
 """④ Deliver: send what is above the mark, batch by batch, move the mark, and prove that everything is there.
 
-The task `deliver` of a delivery runs in its destination's lane. Every batch is one attempt: judged before it starts,
-written down when it ends, in one transaction with the mark.
+The task `deliver` of a delivery runs in its destination's lane. Every batch is one attempt: judged before it starts
+(the permit is the only way into a transport), written down when it ends, in one transaction with the mark.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from relais import proof
+from relais import proof, version_rows
 from relais.batches import (
     Batch,
     count_delivered,
@@ -29,11 +29,13 @@ from relais.clock import Clock
 from relais.configuration import Configuration, Destination, Proof
 from relais.database import Database
 from relais.database.tables import decision, delivery, study
+from relais.domain.residency import Permit, Refusal
 from relais.domain.retry import ErrorClass
 from relais.domain.states import DeliveryState, StudyState
 from relais.domain.windows import next_open
 from relais.lanes import Lanes
 from relais.outcomes import Outcomes
+from relais.residency import Residency
 from relais.tasks import Claim, Tasks
 from relais.transports import SendingError, Transport
 from relais.watch import Watch
@@ -41,8 +43,11 @@ from relais.worker import StoppingError
 
 log = logging.getLogger(__name__)
 
+MOVING = (DeliveryState.Scheduled, DeliveryState.InProgress)
 WAIT_HERE = timedelta(seconds=5)
 """A wait for bandwidth that is worth keeping a place in the lane for."""
+SOON = timedelta(seconds=1)
+"""When to look again whether another version's parts, or its decision, are there."""
 
 
 class Deliver:
@@ -56,6 +61,7 @@ class Deliver:
         tasks: Tasks,
         lanes: Lanes,
         outcomes: Outcomes,
+        residency: Residency,
         configuration: Configuration,
         transports: Mapping[str, Transport],
         stopping: threading.Event,
@@ -65,6 +71,7 @@ class Deliver:
         self._tasks = tasks
         self._lanes = lanes
         self._outcomes = outcomes
+        self._residency = residency
         self._configuration = configuration
         self._transports = transports
         self._stopping = stopping
@@ -76,13 +83,14 @@ class Deliver:
         delivery_id = claim.payload["Delivery"]
         suspect = self._lanes.is_suspect(claim.lane)
         try:
-            while (batch := self._begin(claim, delivery_id)) is not None:
+            while (begun := self._begin(claim, delivery_id)) is not None:
+                batch, permit = begun
                 if batch.items and not self._has_bandwidth(claim, batch):
                     return
                 started_at = self._clock.now()
                 try:
                     if batch.items:
-                        ended = self._through(claim, batch, started_at, self._send(batch, suspect=suspect))
+                        ended = self._through(claim, batch, started_at, self._send(batch, permit, suspect=suspect))
                     else:
                         ended = self._proven(claim, batch, started_at, self._ask(batch))
                 except SendingError as error:
@@ -99,10 +107,10 @@ class Deliver:
         for transport in self._transports.values():
             transport.close()
 
-    def _begin(self, claim: Claim, delivery_id: int) -> Batch | None:
+    def _begin(self, claim: Claim, delivery_id: int) -> tuple[Batch, Permit] | None:
         """Judge the delivery as it is now, and take its next batch: one without items when only the proof is left.
 
-        None when there is nothing to be done now.
+        What the law refuses now is blocked. None when there is nothing to be done now.
         """
         if self._stopping.is_set():
             raise StoppingError
@@ -110,34 +118,64 @@ class Deliver:
         with self._database.read() as connection:
             row = _find(connection, delivery_id)
             destination = self._configuration.destinations.get(row.destination)
-            # A held study, and one decided under another configuration, is planned anew before more of it is sent.
-            allowed = (
-                row.state in (DeliveryState.Scheduled, DeliveryState.InProgress)
-                and row.study_state != StudyState.Held
-                and row.held_by is None
-                and row.configuration == self._configuration.digest
-            )
+            # A held study is planned anew before more of it is sent.
+            allowed = row.state in MOVING and row.study_state != StudyState.Held and row.held_by is None
+            # And so is one that was decided under another version than the active one, which is also ours.
+            outdated = {row.configuration, version_rows.active_digest(connection)} != {self._configuration.digest}
             opens = now if destination is None else next_open(destination.windows, self._zone(row), now)
-            if destination is not None and allowed and opens == now and row.state == DeliveryState.InProgress:
+            goes_on = allowed and not outdated and opens == now and row.state == DeliveryState.InProgress
+            if destination is not None and goes_on:
+                verdict = self._judge(connection, row)
                 batch = next_batch(connection, row, destination)
-                if batch is not None:
-                    return batch
+                if batch is not None and isinstance(verdict, Permit):
+                    return batch, verdict
         with self._database.write() as connection:
-            if destination is None or not allowed:
+            row = _lock(connection, row)
+            if (destination is None and not outdated) or not allowed or row.state not in MOVING:  # held or canceled
                 self._tasks.finish(connection, claim)
                 return None
-            row = _lock(connection, row)
+            if outdated or destination is None:
+                self._decide_anew(connection, row)
+                self._tasks.retry(connection, claim, now + SOON)
+                return None
             self._tasks.check(connection, claim)
+            verdict = self._judge(connection, row)
+            if isinstance(verdict, Refusal):
+                self._outcomes.block(connection, claim, row, verdict)
+                return None
             if opens > now:
                 self._outcomes.put_off(connection, claim, row.id, opens)
                 return None
-            batch = next_batch(connection, row, destination)
-            if batch is None:
-                return self._everything_sent(connection, claim, row, destination)
-            self._outcomes.move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
-            if row.state != DeliveryState.InProgress and row.mark == 0 and row.attempts == 0:
-                self._outcomes.record(connection, "delivery.started", row)
+            batch = self._first(connection, claim, row, destination)
+        return None if batch is None else (batch, verdict)
+
+    def _decide_anew(self, connection: Connection, row: Row[Any]) -> None:
+        """Nothing may be sent by the decision of a former version; nobody else asks for another where it had failed."""
+        ours = version_rows.active_digest(connection) == self._configuration.digest != row.configuration
+        if ours and row.study_state != StudyState.Receiving:
+            self._tasks.schedule(
+                connection,
+                kind="route",
+                lane="studies",
+                key=f"route:{row.study_id}",
+                run_at=self._clock.now(),
+                payload={"Study": row.study_id},
+            )
+
+    def _first(self, connection: Connection, claim: Claim, row: Row[Any], destination: Destination) -> Batch | None:
+        """The batch with which a delivery begins, or begins again."""
+        batch = next_batch(connection, row, destination)
+        if batch is None:
+            return self._everything_sent(connection, claim, row, destination)
+        self._outcomes.move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
+        if row.state != DeliveryState.InProgress and row.mark == 0 and row.attempts == 0:
+            self._outcomes.record(connection, "delivery.started", row)
         return batch
+
+    def _judge(self, connection: Connection, row: Row[Any]) -> Permit | Refusal:
+        return self._residency.verdict(
+            connection, row.study_id, row.study_instance_uid, row.clinic, row.destination, row.purpose
+        )
 
     def _everything_sent(
         self, connection: Connection, claim: Claim, row: Row[Any], destination: Destination
@@ -196,7 +234,7 @@ class Deliver:
                 self._outcomes.complete(connection, claim, row, answer.document)
             return True
 
-    def _send(self, batch: Batch, *, suspect: bool) -> Mapping[str, SendingError]:
+    def _send(self, batch: Batch, permit: Permit, *, suspect: bool) -> Mapping[str, SendingError]:
         """Send one batch; answers what the peer refused. Raises SendingError."""
         delivery_id = batch.delivery.id
         destination = self._configuration.destinations[batch.delivery.destination]
@@ -210,7 +248,7 @@ class Deliver:
             lambda through: self.progress.__setitem__(delivery_id, through),
         )
         try:
-            return transport.send(batch.items, progress=watch.progress, stopping=watch)
+            return transport.send(batch.items, permit=permit, progress=watch.progress, stopping=watch)
         except InterruptedError as error:
             if self._stopping.is_set():
                 raise StoppingError from error

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from relais.domain.document import Problem
+
 
 class UnknownError(Exception):
     """There is no such thing: `kind` is a word of the glossary, `name` what was asked for."""
@@ -19,6 +24,22 @@ class StateError(Exception):
         super().__init__(code)
         self.code = code
         self.values = values
+
+
+class ConflictError(StateError):
+    """The same, with the lines that say why: what changed meanwhile, or which examples fail."""
+
+    def __init__(self, code: str, problems: tuple[Problem, ...], **values: str) -> None:
+        super().__init__(code, **values)
+        self.problems = problems
+
+
+class RefusedByLawError(StateError):
+    """It may not go to this destination; `reasons` are those of the residency kernel, as documents."""
+
+    def __init__(self, destination: str, reasons: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__("refused-by-law", destination=destination)
+        self.reasons = tuple(reasons)
 
 
 class OrthancError(Exception):

@@ -88,7 +88,10 @@ class Failover:
         owner = connection.execute(select(study).where(study.c.id == row.study_id).with_for_update()).one()
         there = PlannedDelivery(destination=stand_in, priority=Priority(row.priority), purpose=row.purpose)
         why = {"FailoverOf": row.destination}
-        self._ledger.stand_in(connection, owner, there, why, failover_of=row.destination)
+        stand_in_id = self._ledger.stand_in(connection, owner, there, why, failover_of=row.destination)
+        state = connection.execute(select(delivery.c.state).where(delivery.c.id == stand_in_id)).scalar_one()
+        if state == DeliveryState.Blocked:  # told as such
+            return
         self._journal.record(
             connection,
             "delivery.failed-over",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -15,7 +15,9 @@ from relais.configuration import Completeness
 from relais.database import inserted_id
 from relais.database.listing import index, shown
 from relais.database.tables import delivery, instance, series, study, study_modality
+from relais.domain.clinics import Clinic, UnknownSender, resolve_clinic
 from relais.domain.completeness import completion
+from relais.domain.facts import Origin
 from relais.domain.priority import Priority
 from relais.domain.states import DeliveryState, StudyState
 from relais.journal import Journal, Subject
@@ -24,6 +26,8 @@ from relais.orthanc.changes import Batch, Stored, text_of
 from relais.tasks import Tasks
 
 log = logging.getLogger(__name__)
+
+NO_CLINICS: Mapping[str, Clinic] = {}
 
 
 class Intake:
@@ -36,12 +40,17 @@ class Intake:
         tasks: Tasks,
         journal: Journal,
         completeness: Completeness,
+        clinics: Mapping[str, Clinic] = NO_CLINICS,
+        unknown: UnknownSender | None = None,
         streams: Collection[str] = (),
     ) -> None:
         self._clock = clock
         self._tasks = tasks
         self._journal = journal
         self._completeness = completeness
+        self._clinics = clinics
+        self._unknown = unknown
+        self._own_times = any(each.defaults.quiet_seconds is not None for each in clinics.values())
         self._streams = streams  # destinations that receive while a study still arrives
 
     def store(self, connection: Connection, batch: Batch, *, apart: bool = False) -> list[str]:
@@ -85,10 +94,11 @@ class Intake:
         uid = text_of(resource["MainDicomTags"].get("StudyInstanceUID"))
         row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
         if row is None:
-            study_id = self._insert_study(connection, uid, resource, instances[0], now)
+            origin = _origin(instances[0])
+            study_id = self._insert_study(connection, uid, resource, origin, now)
             state, sequence = None, 0
         else:
-            study_id, state, sequence = row.id, row.state, row.sequence
+            origin, study_id, state, sequence = row.origin, row.id, row.state, row.sequence
         series_ids, grew = self._store_series(
             connection, study_id, [batch.series[each.series_id] for each in instances]
         )
@@ -102,7 +112,7 @@ class Intake:
         receiving = row is not None and row.state == StudyState.Receiving
         since = row.receiving_since if row is not None and receiving and row.receiving_since else now
         quiet_until, why = completion(
-            self._completeness.patience(modalities),
+            self._completeness.patience(modalities, self._quiet(origin, resource)),
             now=now,
             since=since,
             instances=fresh + (row.instances if row is not None else 0),
@@ -133,6 +143,16 @@ class Intake:
             self._schedule(connection, "begin", study_id, now)
         elif self._streams:
             self._stream(connection, study_id, now)
+
+    def _quiet(self, origin: Mapping[str, str], resource: dict[str, Any]) -> timedelta | None:
+        """The quiet time that the study's clinic has of its own."""
+        if not self._own_times:
+            return None
+        sender = Origin(calling_aet=origin["CallingAet"], called_aet=origin["CalledAet"], remote_ip=origin["RemoteIp"])
+        names = [text_of(resource["MainDicomTags"].get("InstitutionName"))]
+        clinic = resolve_clinic(sender, names, self._clinics, self._unknown).clinic
+        seconds = self._clinics[clinic].defaults.quiet_seconds if clinic else None
+        return None if seconds is None else timedelta(seconds=seconds)
 
     def _schedule(self, connection: Connection, kind: str, study_id: int, run_at: datetime) -> None:
         self._tasks.schedule(
@@ -165,7 +185,7 @@ class Intake:
             )
 
     def _insert_study(
-        self, connection: Connection, uid: str, resource: dict[str, Any], first: Stored, now: datetime
+        self, connection: Connection, uid: str, resource: dict[str, Any], origin: Mapping[str, str], now: datetime
     ) -> int:
         tags = {
             key: text_of(value)
@@ -181,12 +201,7 @@ class Intake:
                 sequence=0,
                 received_at=now,
                 changed_at=now,
-                origin={
-                    "CallingAet": text_of(first.metadata.get("RemoteAET")),
-                    "CalledAet": text_of(first.metadata.get("CalledAET")),
-                    "RemoteIp": text_of(first.metadata.get("RemoteIP")),
-                    "Kind": text_of(first.metadata.get("Origin")),
-                },
+                origin=dict(origin),
                 match_state="Pending",
                 modalities="",
                 **shown(tags),
@@ -229,6 +244,16 @@ class Intake:
                 ids[orthanc_id] = inserted_id(result)
                 grew = True
         return ids, grew
+
+
+def _origin(first: Stored) -> dict[str, str]:
+    """Where a study comes from, as its first image says."""
+    return {
+        "CallingAet": text_of(first.metadata.get("RemoteAET")),
+        "CalledAet": text_of(first.metadata.get("CalledAET")),
+        "RemoteIp": text_of(first.metadata.get("RemoteIP")),
+        "Kind": text_of(first.metadata.get("Origin")),
+    }
 
 
 def _store_instances(

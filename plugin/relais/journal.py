@@ -29,8 +29,11 @@ EVENTS = (
     "study.held",
     "delivery.completed",
     "delivery.failed",
+    "delivery.blocked",
     "destination.down",
     "destination.up",
+    "configuration.refused",
+    "security.alert",
 )
 """The actions of which subscribers are told."""
 

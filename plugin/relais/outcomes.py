@@ -11,9 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, update
 
 from relais.batches import Batch, close_gaps
+from relais.blocking import Blocking
 from relais.clock import Clock
 from relais.configuration import Destination
 from relais.database.tables import attempt, delivery
+from relais.domain.residency import Refusal
 from relais.domain.retry import Backoff, ErrorClass
 from relais.domain.states import DELIVERY, DeliveryState, sources_of
 from relais.journal import Journal, Subject
@@ -35,6 +37,7 @@ class Outcomes:
         journal: Journal,
         lanes: Lanes,
         protect: Protect,
+        blocking: Blocking,
         destinations: Mapping[str, Destination],
     ) -> None:
         self._clock = clock
@@ -42,6 +45,7 @@ class Outcomes:
         self._journal = journal
         self._lanes = lanes
         self._protect = protect
+        self._blocking = blocking
         self._destinations = destinations
 
     def complete(self, connection: Connection, claim: Claim, row: Row[Any], document: dict[str, Any]) -> None:
@@ -96,6 +100,13 @@ class Outcomes:
         )
         detail = {"Class": error["Class"], "Code": error["Code"], "Attempts": row.attempts + 1}
         self.record(connection, "delivery.failed", row, **detail)
+        self._tasks.finish(connection, claim)
+
+    def block(self, connection: Connection, claim: Claim, row: Row[Any], refusal: Refusal) -> None:
+        """The law refuses that more is sent: end the task."""
+        subject = Subject(id=row.study_id, study_instance_uid=row.study_instance_uid)
+        if not self._blocking.block(connection, row, subject, refusal, row.reasons):
+            raise StaleClaimError(f"deliver:{row.id}")
         self._tasks.finish(connection, claim)
 
     def put_off(self, connection: Connection, claim: Claim, delivery_id: int, run_at: datetime) -> None:

@@ -6,7 +6,7 @@ English stands here, French in `web/locales/fr/LC_MESSAGES/relais.po`, read as i
 from __future__ import annotations
 
 import gettext
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -16,11 +16,13 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from relais.domain.clinics import Resolution
-from relais.domain.conditions import ConditionOutcome
 from relais.domain.document import Problem
+from relais.domain.outcomes import ConditionOutcome, because
 from relais.domain.routing import RuleOutcome, Verdict
 
 LOCALES = Path(__file__).parent / "web" / "locales"
+LONGEST_SHOWN = 1000
+"""Characters of a value that a person wrote or sent; a sentence shows no more of it."""
 
 
 def _(message: str) -> str:
@@ -84,11 +86,39 @@ PROBLEMS: dict[str, str] = {
     "not-two": _("must be a list of two values"),
     "not-ordered": _("the first value must not be after the second: {low}, {high}"),
     "not-one-operator": _("must have exactly one of {known}"),
-    "group-with-field": _("All, Any and None stand without Field"),
+    "group-with-field": _("All, Any, None, SeriesWhere and Condition stand without Field"),
     "without-field": _("needs a Field"),
     "too-deep": _("conditions nest deeper than {limit}"),
+    "too-long": _("must have at most {limit} characters"),
+    "too-many": _("must not be more than {limit}"),
+    "too-many-examples": _("must not have more than {limit} examples in all"),
+    "too-many-questions": _("asks more than {limit} questions, with those of the conditions that it names"),
+    "unknown-set": _('no set is named "{name}"'),
+    "unknown-condition": _('no condition is named "{name}"'),
+    "refers-to-fault": _('"{name}" is itself not as it should be'),
+    "condition-circle": _("conditions name one another in a circle: {way}"),
+    "look-alike-name": _('looks the same as the name of another rule, "{name}", and is another'),
+    "not-a-sequence": _('"{name}" is not a sequence: nothing can be looked for inside'),
+    "path-too-deep": _("a way through sequences has at most {limit} keywords"),
+    "field-without-series": _('"{name}" is the same for the whole study: no Series'),
+    "series-without-question": _("Series stands beside Field or SeriesWhere"),
+    "series-in-series": _("one series has no series inside: no Series or SeriesWhere within another"),
+    "not-a-count": _("AtLeast beside SeriesWhere must be a whole number above 0"),
+    "series-and-count": _("must have either Series or AtLeast beside SeriesWhere"),
+    "ignore-case-without-text": _('IgnoreCase is for texts; "{name}" has none here'),
+    "bad-moment": _("must be a time such as 2026-04-06T17:30 or 2026-04-06T17:30:00-04:00"),
     "rule-without-effect": _("must have DeliverTo, Hold or Stop"),
     "not-one-way": _("must have either Hold or DeliverTo"),
+    "not-one-fate": _("must have either Hold or Clinic"),
+    "clinics-overlap": _(
+        '"{pattern}" can mean the same sender as "{other}" of {clinic}: a study that several clinics claim is held'
+    ),
+    "clinic-hidden": _(
+        'no study that arrives by DICOM is found to come from here: {clinic} claims every one before ("{pattern}")'
+    ),
+    "clinic-without-senders": _(
+        "no study is ever found to come from here: it has no AE titles, no networks and no institution names"
+    ),
     "proof-not-of-kind": _("storage commitment (Proof: Committed) exists for the kind Dicom only"),
     "moved-unchanged": _(
         "what a source sends by itself passes unchanged and whole: no Only, Coerce, Deidentify, Transcode, ZeroPreamble"
@@ -100,6 +130,36 @@ PROBLEMS: dict[str, str] = {
     "failover-circle": _("FailoverTo leads in a circle: {way}"),
     "pool-in-pool": _('"{name}" is a pool itself: name its destinations'),
     "pool-without-weight": _("at least one destination must have a weight above 0"),
+    "literal-secret": _('a secret must not stand here: give {{"Env": "NAME"}} or {{"File": "path"}}'),
+    "document-not-object": _("a configuration must be an object"),
+    "document-too-large": _("a configuration has at most {limit} bytes"),
+    "document-too-deep": _("nested deeper than {limit} levels"),
+    "document-not-json": _("not JSON: line {line}, column {column}"),
+    "document-unreadable": _("not UTF-8 text, or a number in it cannot be kept"),
+    "repeated-key": _('the key "{name}" is there more than once in one object'),
+    "bad-text": _("has a character or a number that cannot be kept"),
+    "version-edited": _(
+        "version {number} was edited in the database by hand: it is not used. Put its row back, or make another "
+        "version active"
+    ),
+    "no-active-version": _("there are versions in the database, and none is active: somebody edited them by hand"),
+    "difference-added": _("added: {after}"),
+    "difference-removed": _("removed: {before}"),
+    "difference-changed": _("{before} became {after}"),
+    "difference-moved": _("moved from place {before} to place {after}"),
+    "example-failed": _("expected {expected}, and {came} came"),
+    "rule-shadowed": _('never asked: whenever it holds, "{name}" above it holds as well and says Stop'),
+    "rule-never-holds": _("never holds: {first} and {second} exclude each other"),
+    "rule-over": _("no longer asked: {date} is past"),
+    "destination-unreached": _("nothing leads here: no rule that is enabled, no Otherwise, no pool and no failover"),
+    "destination-refused": _(
+        "may receive studies of no clinic: Jurisdiction, Assessment, Agreement and Purposes refuse them all"
+    ),
+    "expires-soon": _("expires in {days} days, on {date}"),
+    "expired": _("expired on {date}"),
+    "source-unused": _("no destination moves from this source"),
+    "set-unused": _("no condition asks for this set"),
+    "condition-unused": _("no rule asks for this condition"),
 }
 """What is wrong, by a problem's code; a code that is missing here is a defect."""
 
@@ -115,6 +175,7 @@ DID_YOU_MEAN = _("; did you mean {nearest}?")
 WANTED: dict[str, str] = {
     "Equals": _("{wanted}"),
     "In": _("{wanted}"),
+    "InSet": _("a value of the set {wanted}"),
     "StartsWith": _("a value that starts with {wanted}"),
     "Contains": _("a value that contains {wanted}"),
     "Matches": _("a value like {wanted}"),
@@ -124,6 +185,15 @@ WANTED: dict[str, str] = {
     "AtLeast": _("at least {wanted}"),
     "Between": _("between {low} and {high}"),
 }
+IN_SERIES: dict[str, str] = {
+    "Any": _("{wanted} in one of the series"),
+    "All": _("{wanted} in every series"),
+    "None": _("{wanted} in no series"),
+}
+SERIES_FIT = _("{count} of {total} series fit the condition")
+SERIES_WANTED: dict[str, str] = {"All": _("all of them"), "None": _("none of them")}
+SERIES_COUNTED = _("at least {count} of them")
+ONE_SERIES = _("{sentence} (one series: {reasons})")
 NO_VALUE = _("no value")
 SEEN = _("{field} was {seen}")
 MISSING = _("{field} had no value")
@@ -133,6 +203,7 @@ NONE_HOLDS = _("none of these holds: {reasons}")
 ALL_HOLD = _("these hold together: {reasons}")
 NOT_ASKED = _("a rule above it held and said Stop")
 DISABLED = _("the rule is disabled")
+NOT_IN_FORCE = _("the rule is not in force on this day")
 
 LEVELS: dict[str, str] = {
     "CalledAet": _("called AE title {value} is that of {clinic} ({pattern})"),
@@ -140,14 +211,19 @@ LEVELS: dict[str, str] = {
     "Network": _("address {value} is in the network of {clinic} ({pattern})"),
     "InstitutionName": _("institution name {value} is that of {clinic} ({pattern})"),
 }
+BY_DEFAULT = _("no clinic knows it: UnknownSender makes it that of {clinic}")
 NO_CLINIC = _("no clinic knows the AE titles, the address or the institution name")
 SEVERAL_CLINICS = _("several clinics claim the study: {reasons}")
+HOLDS = (_("several clinics claim the study"), _("no rule matched"))
+"""Reasons of holds that Relais gives by itself; they are stored as they stand here."""
 
 MESSAGES: frozenset[str] = frozenset(
     [
         *(message for table in (PROBLEMS, KINDS, WANTED, LEVELS) for message in table.values()),
+        *(message for table in (IN_SERIES, SERIES_WANTED) for message in table.values()),
         *(DID_YOU_MEAN, NO_VALUE, SEEN, MISSING, WANTS, EXCLUDES, NONE_HOLDS, ALL_HOLD),
-        *(NOT_ASKED, DISABLED, NO_CLINIC, SEVERAL_CLINICS),
+        *(SERIES_FIT, SERIES_COUNTED, ONE_SERIES, NOT_IN_FORCE),
+        *(NOT_ASKED, DISABLED, BY_DEFAULT, NO_CLINIC, SEVERAL_CLINICS, *HOLDS),
     ]
 )
 """Every message of this module."""
@@ -178,21 +254,27 @@ def word(problem: Problem, language: str) -> str:
     return f"{problem.path}: {text}" if problem.path else text
 
 
+_NOT_ASKED = {Verdict.NotAsked: NOT_ASKED, Verdict.Disabled: DISABLED, Verdict.NotInForce: NOT_IN_FORCE}
+
+
 def explain(outcome: ConditionOutcome | RuleOutcome, language: str) -> tuple[str, ...]:
-    """Why a rule or a condition did not hold, a plain sentence for each reason; nothing if it held."""
-    translate = gettext_for(language).gettext
+    """Why a rule or a condition did not hold, in plain sentences and no more than it takes; nothing if it held."""
     if isinstance(outcome, ConditionOutcome):
-        return () if outcome.held else tuple(_reasons(outcome, language, wanted=True))
-    if outcome.verdict is Verdict.NotAsked:
-        return (translate(NOT_ASKED),)
-    if outcome.verdict is Verdict.Disabled:
-        return (translate(DISABLED),)
-    return explain(outcome.condition, language) if outcome.condition else ()
+        return () if outcome.held else _reasons(because(outcome), language)
+    if outcome.verdict in _NOT_ASKED:
+        return (gettext_for(language).gettext(_NOT_ASKED[outcome.verdict]),)
+    if outcome.verdict is Verdict.Held:
+        return ()
+    if not outcome.because:  # decided before there were any
+        return explain(outcome.condition, language) if outcome.condition else ()
+    return _reasons(outcome.because, language)
 
 
 def explain_clinic(resolution: Resolution, language: str) -> str:
     """Why a study is that clinic's, or no clinic's."""
     translate = gettext_for(language).gettext
+    if resolution.by_default:
+        return translate(BY_DEFAULT).format(clinic=resolution.clinic)
     if resolution.level is None:
         return translate(NO_CLINIC)
     reasons = [
@@ -202,36 +284,50 @@ def explain_clinic(resolution: Resolution, language: str) -> str:
     return _joined(translate(SEVERAL_CLINICS), reasons) if resolution.ambiguous else reasons[0]
 
 
-def _reasons(outcome: ConditionOutcome, language: str, *, wanted: bool) -> list[str]:
-    """Why a condition is not what was wanted of it: to hold, or inside a None not to hold."""
-    if outcome.field is not None:
-        return [_sentence(outcome, language, wanted=wanted)]
-    inside = wanted is (outcome.operator != "None")  # what is wanted of the children
-    every = wanted is not (outcome.operator == "Any")  # of all of them, or of any
-    guilty = [child for child in outcome.children if child.held is not inside]
-    reasons = [reason for child in guilty for reason in _reasons(child, language, wanted=inside)]
-    if every or len(guilty) == 1:
-        return reasons
-    message = NONE_HOLDS if inside else ALL_HOLD
-    return [_joined(gettext_for(language).gettext(message), reasons)]
+def _reasons(answers: Sequence[ConditionOutcome], language: str) -> tuple[str, ...]:
+    """Why a condition failed, by the answers that settle it: one that held is one that the rule excludes."""
+    reasons = [answer_text(each, language, wanted=not each.held) for each in answers]
+    if len(reasons) == 1:
+        return tuple(reasons)
+    message = ALL_HOLD if all(each.held for each in answers) else NONE_HOLDS
+    return (_joined(gettext_for(language).gettext(message), reasons),)
 
 
-def _sentence(outcome: ConditionOutcome, language: str, *, wanted: bool) -> str:
+def answer_text(answer: ConditionOutcome, language: str, *, wanted: bool) -> str:
+    """One answer as a sentence: what was seen, and what the rule wants of it, or excludes."""
     translate = gettext_for(language).gettext
-    seen = translate(SEEN if outcome.seen else MISSING).format(field=outcome.field, seen=", ".join(outcome.seen))
-    if outcome.operator == "Between" and isinstance(outcome.wanted, tuple):
-        phrase = translate(WANTED["Between"]).format(low=outcome.wanted[0], high=outcome.wanted[1])
-    elif outcome.wanted is False:
+    if answer.operator == "SeriesWhere":
+        count, total = answer.seen
+        seen = translate(SERIES_FIT).format(count=count, total=total)
+        message = SERIES_WANTED.get(str(answer.wanted), SERIES_COUNTED)
+        phrase = translate(message).format(count=1 if answer.wanted == "Any" else answer.wanted)
+    else:
+        message = SEEN if answer.seen else MISSING
+        seen = translate(message).format(field=answer.field, seen=", ".join(answer.seen))
+        phrase = _phrase(answer, language)
+    text = translate(WANTS if wanted else EXCLUDES).format(seen=seen, wanted=phrase)
+    if not answer.children:
+        return text
+    reasons = [each for child in answer.children for each in _reasons(because(child), language)]
+    return translate(ONE_SERIES).format(sentence=text, reasons=" / ".join(reasons))
+
+
+def _phrase(answer: ConditionOutcome, language: str) -> str:
+    translate = gettext_for(language).gettext
+    if answer.operator == "Between" and isinstance(answer.wanted, tuple):
+        phrase = translate(WANTED["Between"]).format(low=answer.wanted[0], high=answer.wanted[1])
+    elif answer.wanted is False:
         phrase = translate(NO_VALUE)
     else:
-        phrase = translate(WANTED[outcome.operator]).format(wanted=_shown(outcome.wanted, language))
-    return translate(WANTS if wanted else EXCLUDES).format(seen=seen, wanted=phrase)
+        phrase = translate(WANTED[answer.operator]).format(wanted=_shown(answer.wanted, language))
+    return translate(IN_SERIES[answer.series]).format(wanted=phrase) if answer.series else phrase
 
 
 def _shown(value: object, language: str) -> str:
     """A value in a sentence; several as `IO, PX or DX`."""
     if not isinstance(value, list | tuple):
-        return str(value)
+        text = str(value)
+        return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
     return format_list([str(item) for item in value], style="or", locale=language) if value else ""
 
 

@@ -6,7 +6,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 
-from tests.bench import footprint, ingest, kinds, lanes, latency, ledger, pages, receiving, rivals, routing, tasks
+from tests.bench import (
+    footprint,
+    ingest,
+    kinds,
+    lanes,
+    latency,
+    ledger,
+    pages,
+    receiving,
+    replay,
+    rivals,
+    routing,
+    rules,
+    tasks,
+)
 from tests.bench.figures import Figure, table
 from tests.bench.report import report
 from tests.bench.scale import FULL, QUICK, Scale
@@ -19,9 +33,11 @@ BENCHMARKS: Mapping[str, Callable[[Scale], list[Figure]]] = {
     "receiving": receiving.run,
     "rivals": rivals.run,
     "latency": latency.run,
+    "rules": rules.run,
     "tasks": tasks.run,
     "pages": pages.run,
     "ledger": ledger.run,
+    "replay": replay.run,
     "footprint": footprint.run,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"

@@ -60,6 +60,10 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   their tasks, of all four priorities, a quarter of them due later, and all of one destination's. A claim is what a turn
   of the worker asks when every lane is busy and one task has ended: what is due, and the lease of the next. Pages and
   lists are asked through Orthanc's HTTP server, one request at a time, with the lanes paused.
+- **Replay**: past studies of two series with forty attributes each; the active and the proposed section have a hundred
+  rules of five conditions on either side, of which about one in ten holds. The clock runs from the question over REST
+  to the last study, the start of the other process included. For the ratio the same router routes other studies, in
+  turn with and without a replay that runs from before their first image to after their last.
 - **Footprint**: start-up until HTTP and DICOM answer. Memory is resident memory over that of a bare Orthanc which took
   the same images; ours delivered them too. Orthanc keeps files that were written or read in a cache of 128 MB, which
   fills with images on either side and would hide the rest: both servers have one of {cache} MB.

@@ -14,9 +14,9 @@ from psycopg.types.json import Json
 from sqlalchemy import Connection, Table, func, insert, select, text
 
 from relais.database import Database
+from relais.database.configuration_tables import version
 from relais.database.tables import (
     attempt,
-    configuration,
     decision,
     delivery,
     event,
@@ -55,7 +55,7 @@ def seed(url: str, *, studies: int, now: datetime | None = None, deliveries: boo
     database.upgrade()
     now = now or datetime.now(UTC)
     with database.write() as connection:
-        digest = _configuration(connection, now)
+        digest = _configuration(connection)
         first = (connection.execute(select(func.max(study.c.id))).scalar() or 0) + 1
     numbers = iter(range(first, first + studies))
     while block := list(islice(numbers, _BLOCK)):
@@ -250,15 +250,10 @@ def _event(number: int, uid: str, at: datetime) -> Iterator[tuple[Table, Row]]:
     )
 
 
-def _configuration(connection: Connection, now: datetime) -> str:
+def _configuration(connection: Connection) -> str:
     """The configuration that decided: the active one, or else one for the seed alone."""
-    latest = select(configuration.c.digest).order_by(configuration.c.activated_at.desc()).limit(1)
-    found: str | None = connection.execute(latest).scalar()
-    if found is not None:
-        return found
-    digest = hashlib.sha256(b"seed").hexdigest()
-    connection.execute(insert(configuration).values(digest=digest, document={}, activated_at=now - SPAN))
-    return digest
+    found: str | None = connection.execute(select(version.c.digest).where(version.c.state == "Active")).scalar()
+    return found or hashlib.sha256(b"seed").hexdigest()
 
 
 def insert_rows(connection: Connection, table: Table, rows: list[Row]) -> None:

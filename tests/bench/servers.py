@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.servers.orthanc import OrthancServer
+from tests.servers.router import labelled
 
 LANE = "vna"
 QUIET_SECONDS = 2.0
@@ -79,9 +80,11 @@ class Bench:
 def relais_section(vna: OrthancServer | None, **section: Any) -> Mapping[str, Any]:
     """The `Relais` section: everything goes to `vna`; without one, to an archive that nobody runs."""
     port = vna.dicom_port if vna else 11112
+    destinations = {LANE: {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": port}}
+    destinations = section.pop("Destinations", destinations)
     return {
         "Language": "en",
-        "Destinations": {LANE: {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": port}},
+        "Destinations": {name: labelled(each) for name, each in destinations.items()},
         "Rules": [{"Name": "everything", "DeliverTo": [LANE]}],
         "Completeness": {"QuietSeconds": QUIET_SECONDS},
         **section,

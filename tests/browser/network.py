@@ -18,6 +18,7 @@ from tests.servers.orthanc import OrthancServer
 from tests.servers.ports import free_port
 from tests.servers.proxy import Proxy
 from tests.servers.receiver import Answer, Receiver
+from tests.servers.router import QUEBEC
 from tests.servers.waiting import eventually
 
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0c2Vj"
@@ -102,7 +103,7 @@ class Network:
         )
 
     def _section(self) -> Mapping[str, Any]:
-        here = {"Kind": "Dicom", "Host": "127.0.0.1"}
+        here = {"Kind": "Dicom", "Host": "127.0.0.1", "Jurisdiction": QUEBEC}
         someday = f"{datetime.now(UTC) + timedelta(days=3):%A}"
         everything = {"Field": "Modality", "In": ["PX", "IO", "CT"]}
         return {
@@ -128,6 +129,7 @@ class Network:
                 },
                 "folder": {
                     "Kind": "Files",
+                    "Jurisdiction": QUEBEC,
                     "Url": f"file://{self.folder / 'files'}",
                     "Proof": "Queried",
                     "Coerce": {"Set": {"InstitutionName": "Clinique Gatineau"}, "Remove": ["PatientID"]},

@@ -8,9 +8,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import insert, select, text, update
 
-from relais.database import Database, SchemaTooNewError
-from relais.database.tables import feed, metadata
+from relais.database import Database, SchemaTooNewError, configuration_tables
+from relais.database.tables import feed
 
+metadata = configuration_tables.version.metadata
 NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 

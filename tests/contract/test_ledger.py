@@ -1,6 +1,7 @@
 """The ledger and the lanes, on both databases."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,27 +9,31 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from relais.blocking import Blocking
 from relais.configuration import load
 from relais.database import Database
 from relais.database.tables import audit, delivery, event, study, task
 from relais.database.tables import lane as lane_table
-from relais.domain.priority import Priority
+from relais.domain.facts import Facts
 from relais.domain.retry import Backoff
-from relais.domain.routing import PlannedDelivery
+from relais.domain.rules import Rule
 from relais.domain.states import DeliveryState
 from relais.errors import StateError, UnknownError
 from relais.failover import Failover
 from relais.journal import Journal
+from relais.judgement import JudgedDelivery, judged
 from relais.lanes import DOWN_AFTER, Lanes
 from relais.ledger import Ledger
 from relais.orthanc import Orthanc
 from relais.protect import Protect
+from relais.residency import Residency
 from relais.tasks import Tasks
 from tests.servers.clock import FakeClock
-from tests.servers.rows import add_delivery, add_study
+from tests.servers.router import QUEBEC
+from tests.servers.rows import START, add_delivery, add_study
 
 LANE = "destination:vna"
-VNA = {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": 104}
+VNA = {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": 104, "Jurisdiction": QUEBEC}
 CONFIGURATION = load(
     {
         "Destinations": {
@@ -53,8 +58,9 @@ def ledger(database: Database, clock: FakeClock, tasks: Tasks, journal: Journal)
         tasks=tasks,
         journal=journal,
         protect=protect,
+        residency=Residency(configuration=CONFIGURATION, clock=clock),
+        blocking=Blocking(clock=clock, tasks=tasks, journal=journal),
         destinations=CONFIGURATION.destinations,
-        pools=CONFIGURATION.pools,
     )
 
 
@@ -83,14 +89,17 @@ def waiting(database: Database) -> list[str]:
         return list(connection.execute(select(task.c.key).order_by(task.c.key)).scalars())
 
 
+def owed(row: Any, destinations: Sequence[str]) -> Sequence[JudgedDelivery]:
+    """What one rule makes of the study."""
+    rule = Rule(name="all", deliver_to=tuple(destinations))
+    facts = Facts(study={"StudyInstanceUID": (row.study_instance_uid,)})
+    return judged(facts, replace(CONFIGURATION, rules=(rule,)), START, patient=row.patient_id).deliveries
+
+
 def plan(database: Database, ledger: Ledger, study_id: int, *destinations: str) -> None:
     with database.write() as connection:
         row = connection.execute(select(study).where(study.c.id == study_id)).one()
-        planned = [
-            PlannedDelivery(destination=name, priority=Priority.Routine, purpose="Care", rules=("all",))
-            for name in destinations
-        ]
-        ledger.plan(connection, row, planned)
+        ledger.plan(connection, row, owed(row, destinations))
 
 
 def states(database: Database, study_id: int) -> dict[str, str]:
@@ -287,16 +296,15 @@ def test_all_that_a_destination_is_owed_goes_to_another_when_it_goes_down(
 
 
 def test_a_pool_gives_a_patient_s_studies_to_one_destination(database: Database, ledger: Ledger) -> None:
-    planned = [PlannedDelivery(destination="either", priority=Priority.Routine, purpose="Care", rules=("all",))]
     chosen = []
     for patient in ("P1", "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8"):
         with database.write() as connection:
             study_id = add_study(connection, patient_id=patient)
             row = connection.execute(select(study).where(study.c.id == study_id)).one()
-            found = ledger.chosen(row, planned)
-            ledger.plan(connection, row, found)
-        chosen.append(found[0].destination)
-        assert states(database, study_id) == {found[0].destination: "Scheduled"}
+            (found,) = owed(row, ["either"])
+            ledger.plan(connection, row, [found])
+        chosen.append(found.planned.destination)
+        assert states(database, study_id) == {found.planned.destination: "Scheduled"}
     assert chosen[0] == chosen[1]
     assert set(chosen) == {"a", "b"}
 

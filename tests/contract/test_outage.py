@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
+from relais.blocking import Blocking
 from relais.configuration import load
 from relais.database import Database
-from relais.database.tables import attempt, configuration, decision, delivery, instance, lane, series, study, task
+from relais.database.configuration_tables import version
+from relais.database.tables import attempt, decision, delivery, instance, lane, series, study, task
 from relais.deliver import Deliver
 from relais.domain.priority import Priority
 from relais.journal import Journal
@@ -18,12 +20,14 @@ from relais.lanes import Lanes
 from relais.orthanc import Orthanc
 from relais.outcomes import Outcomes
 from relais.protect import Protect
+from relais.residency import Residency
 from relais.tasks import Tasks
 from relais.transports.opening import open_transport
 from tests.servers.clock import FakeClock
 from tests.servers.dicom import make_study, send
 from tests.servers.orthanc import OrthancServer
 from tests.servers.ports import free_port
+from tests.servers.router import QUEBEC
 from tests.servers.rows import add_study
 from tests.servers.scp import StorageScp
 
@@ -43,7 +47,19 @@ def owe(database: Database, tasks: Tasks, clock: FakeClock, digest: str, orthanc
     """5,000 studies of one image each, which is the same file in Orthanc."""
     now = clock.now()
     with database.write() as connection:
-        connection.execute(insert(configuration).values(digest=digest, document={}, activated_at=now))
+        connection.execute(
+            insert(version).values(
+                number=1,
+                document={},
+                digest=digest,
+                state="Active",
+                author="file",
+                comment="",
+                created_at=now,
+                changed_at=now,
+                editors=["file"],
+            )
+        )
         first = add_study(connection, decision_id=1)
         row = dict(connection.execute(select(study).where(study.c.id == first)).mappings().one())
         numbers = range(first + 1, first + OWED)
@@ -131,6 +147,7 @@ def test_an_archive_that_is_away_for_hours_is_tried_as_the_schedule_says_and_the
             "Destinations": {
                 "vna": {
                     "Kind": "Dicom",
+                    "Jurisdiction": QUEBEC,
                     "Aet": "VNA",
                     "Host": "127.0.0.1",
                     "Port": port,
@@ -144,7 +161,13 @@ def test_an_archive_that_is_away_for_hours_is_tried_as_the_schedule_says_and_the
     lanes = Lanes(database=database, clock=clock, tasks=tasks, journal=journal, limits={LANE: 2})
     protect = Protect(database=database, orthanc=orthanc, clock=clock, tasks=tasks, needed=False)
     outcomes = Outcomes(
-        clock=clock, tasks=tasks, journal=journal, lanes=lanes, protect=protect, destinations=settings.destinations
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        lanes=lanes,
+        protect=protect,
+        blocking=Blocking(clock=clock, tasks=tasks, journal=journal),
+        destinations=settings.destinations,
     )
     deliver = Deliver(
         database=database,
@@ -152,8 +175,9 @@ def test_an_archive_that_is_away_for_hours_is_tried_as_the_schedule_says_and_the
         tasks=tasks,
         lanes=lanes,
         outcomes=outcomes,
+        residency=Residency(configuration=settings, clock=clock),
         configuration=settings,
-        transports={"vna": open_transport(orthanc, "vna", settings.destinations["vna"], {})},
+        transports={"vna": open_transport(orthanc, "vna", settings.destinations["vna"], {}, clock)},
         stopping=threading.Event(),
     )
     owe(database, tasks, clock, settings.digest, orthanc_id)

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.contract.transport_dicom import dicom_transport
 from tests.contract.transport_suite import Renamed, Servers, items_of, lost, renamed, sending, uids
 from tests.servers.dicom import make_study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit
 from tests.servers.ports import free_port, is_listening
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.scp import ArchiveScp, StorageScp
@@ -126,7 +128,7 @@ class TestStore(Servers):
     ) -> None:
         ct = make_study(modality="CT", instances=2)
         send(ct, server.dicom_port)
-        wanted = items_of(orthanc, ct)
+        wanted = [replace(each, study_instance_uid=items[0].study_instance_uid) for each in items_of(orthanc, ct)]
         with StorageScp("VNA", takes=[CT]) as narrow:
             way = dicom_transport(orthanc, narrow.port, Renamed(orthanc) if transformed else None)
             refused = sending(way, [wanted[0], *items[:4], wanted[1]])
@@ -202,7 +204,7 @@ class TestStore(Servers):
             seconds.start()
             with pytest.raises(InterruptedError):
                 dicom_transport(orthanc, slow.port, TimeoutSeconds=30).send(
-                    items, progress=lambda _: None, stopping=stopping
+                    items, permit=permit(items), progress=lambda _: None, stopping=stopping
                 )
         assert len(scp.kept) < len(items)
 

@@ -21,6 +21,7 @@ from tests.contract.transport_suite import Peer, Renamed, Servers, items_of, los
 from tests.contract.transport_web import DicomWebArchive, DicomWebOrthanc, WebSuite, dicomweb
 from tests.servers.dicom import Study, make_study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit
 from tests.servers.proxy import Proxy
 from tests.servers.stow import Answer, StowServer
 from tests.servers.tls import Authority, serving
@@ -408,7 +409,7 @@ class TestTls:
             timer.start()
             began = time.monotonic()
             with pytest.raises(InterruptedError):
-                way.send([NOBODY], progress=lambda _: None, stopping=stopping)
+                way.send([NOBODY], permit=permit([NOBODY]), progress=lambda _: None, stopping=stopping)
             assert time.monotonic() - began < 3
             timer.join()
 

@@ -26,6 +26,7 @@ from relais.transports.port import Content, Item, SendingError
 from tests.contract.transport_suite import Peer, TransportSuite
 from tests.servers.dicom import Image, Study, make_study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit
 from tests.servers.ports import free_port
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.s3 import S3Server
@@ -187,9 +188,9 @@ def _large(size: int) -> Study:
 
 def transport(orthanc: Orthanc, content: Content | None = None, **options: object) -> FilesTransport:
     section = {"Kind": "Files", "TimeoutSeconds": TIMEOUT, **options}
-    destination = load({"Destinations": {"archive": section}}, directory=Path()).destinations["archive"]
+    destination = load({"Destinations": {"vna": section}}, directory=Path()).destinations["vna"]
     assert isinstance(destination, FilesDestination)
-    return FilesTransport(orthanc, "archive", destination, content or Stored(orthanc))
+    return FilesTransport(orthanc, "vna", destination, content or Stored(orthanc))
 
 
 def items(orthanc: Orthanc, study: Study) -> list[Item]:
@@ -212,7 +213,7 @@ def items(orthanc: Orthanc, study: Study) -> list[Item]:
 def deliver(
     way: FilesTransport, wanted: list[Item], progress: Callable[[int], None] = lambda _: None
 ) -> dict[str, SendingError]:
-    return dict(way.send(wanted, progress=progress, stopping=threading.Event()))
+    return dict(way.send(wanted, permit=permit(wanted), progress=progress, stopping=threading.Event()))
 
 
 def stored(orthanc: Orthanc, wanted: list[Item]) -> dict[str, bytes]:
@@ -314,12 +315,14 @@ from relais.orthanc import Orthanc
 from relais.transports.content import Stored
 from relais.transports.files import FilesTransport
 from relais.transports.port import Item
+from tests.servers.permits import permit
 url, options, items = json.loads(sys.argv[1])
 orthanc = Orthanc(url)
-destination = load({"Destinations": {"archive": {"Kind": "Files", **options}}}, directory=Path())
-way = FilesTransport(orthanc, "archive", destination.destinations["archive"], Stored(orthanc))
+destination = load({"Destinations": {"vna": {"Kind": "Files", **options}}}, directory=Path())
+way = FilesTransport(orthanc, "vna", destination.destinations["vna"], Stored(orthanc))
 last = lambda done: done == len(items) and os.kill(os.getpid(), signal.SIGKILL)
-way.send([Item(**each) for each in items], progress=last, stopping=threading.Event())
+items = [Item(**each) for each in items]
+way.send(items, permit=permit(items), progress=last, stopping=threading.Event())
 """
 
 
@@ -398,7 +401,7 @@ def test_a_stop_ends_a_batch_between_two_chunks_and_leaves_nothing(
     wanted, stopping = items(orthanc, _received(server, _large(size))), threading.Event()
     way = transport(orthanc, Stopping(orthanc, stopping), **shelf.options())
     with pytest.raises(InterruptedError):
-        way.send(wanted, progress=lambda _: None, stopping=stopping)
+        way.send(wanted, permit=permit(wanted), progress=lambda _: None, stopping=stopping)
     assert shelf.files() == {}
     deliver(way, wanted)
     assert is_whole(orthanc, wanted, shelf.files())
@@ -414,7 +417,7 @@ def test_a_stop_ends_a_large_part_on_a_slow_line(server: OrthancServer, orthanc:
         timer.start()
         began = time.monotonic()
         with pytest.raises(InterruptedError):
-            way.send(wanted, progress=lambda _: None, stopping=stopping)
+            way.send(wanted, permit=permit(wanted), progress=lambda _: None, stopping=stopping)
         assert time.monotonic() - began < 30
         timer.join()
         way.close()
@@ -570,13 +573,16 @@ def test_what_is_not_a_uid_never_becomes_a_name(orthanc: Orthanc, study: Study, 
         good,
         replace(bad, sop_instance_uid=uid),
         replace(other, series_instance_uid=uid),
-        replace(another, study_instance_uid=uid),
     ]
+    elsewhere = replace(another, study_instance_uid=uid)
     refused = deliver(way, wanted)
     assert {orthanc_id: error.error_class for orthanc_id, error in refused.items()} == dict.fromkeys(
         (each.orthanc_id for each in wanted[1:]), ErrorClass.Permanent
     )
-    assert way.missing(wanted) == set(refused)
+    with pytest.raises(SendingError) as raised:
+        deliver(way, [elsewhere])
+    assert raised.value.error_class is ErrorClass.Permanent
+    assert way.missing([*wanted, elsewhere]) == {*refused, elsewhere.orthanc_id}
     assert is_whole(orthanc, [good], shelf.files())
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 

@@ -12,6 +12,7 @@ from tests.contract.transport_dicom import MovePeer
 from tests.contract.transport_suite import Servers, items_of, lost, sending, uids
 from tests.servers.dicom import Study, make_study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.scp import StorageScp
 from tests.servers.waiting import eventually
@@ -150,7 +151,7 @@ class TestMove(Servers):
         impatient = Thread(target=stop_once_it_moves)
         impatient.start()
         with pytest.raises(InterruptedError):
-            way.send(items, progress=lambda _: None, stopping=stopping)
+            way.send(items, permit=permit(items), progress=lambda _: None, stopping=stopping)
         impatient.join()
         peer.vna.released.set()
         assert sending(way, items) == {}

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -21,12 +22,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from relais.configuration import Destination, load
+from relais.domain.residency import LIFE
 from relais.domain.retry import ErrorClass
 from relais.orthanc import Orthanc
 from relais.transports import Content, Item, SendingError, Transport
 from relais.transports.content import Stored
 from tests.servers.dicom import Study, make_study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit, permit_of
 
 NOWHERE = "-".join(["0" * 8] * 5)
 """An Orthanc id of nothing."""
@@ -138,7 +141,7 @@ def sending(
     transport: Transport, items: Sequence[Item], progress: Callable[[int], None] = lambda _: None
 ) -> Mapping[str, SendingError]:
     """Send, without being stopped."""
-    return transport.send(items, progress=progress, stopping=threading.Event())
+    return transport.send(items, permit=permit(items), progress=progress, stopping=threading.Event())
 
 
 def uids(items: Iterable[Item]) -> list[str]:
@@ -261,7 +264,25 @@ class TransportSuite(Servers):
         stopping = threading.Event()
         stopping.set()
         with pytest.raises(InterruptedError):
-            way.send(items, progress=lambda _: None, stopping=stopping)
+            way.send(items, permit=permit(items), progress=lambda _: None, stopping=stopping)
+
+    @pytest.mark.parametrize(
+        ("given", "code"),
+        [
+            (lambda items: permit(items, "another"), "no-permit"),
+            (lambda _: permit_of("1.2.3"), "no-permit"),
+            (lambda items: permit(items, now=datetime.now(UTC) - LIFE), "permit-expired"),
+            (lambda _: None, "no-permit"),
+        ],
+        ids=["of another destination", "of another study", "expired", "none"],
+    )
+    def test_nothing_leaves_without_a_permit_that_holds(
+        self, peer: Peer, way: Transport, items: list[Item], given: Callable[[list[Item]], Any], code: str
+    ) -> None:
+        with pytest.raises(SendingError) as raised:
+            way.send(items, permit=given(items), progress=lambda _: None, stopping=threading.Event())
+        assert raised.value.code == code
+        assert peer.kept() == []
 
     def test_what_was_transformed_has_its_other_names(self, peer: Peer, orthanc: Orthanc, items: list[Item]) -> None:
         if not peer.transforms:

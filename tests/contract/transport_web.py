@@ -22,6 +22,7 @@ from relais.transports.peer import PeerTransport
 from tests.contract.transport_suite import Peer, TransportSuite, destination, items_of, lost, sending, uids
 from tests.servers.dicom import Image, make_study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit
 from tests.servers.ports import free_port
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.stow import StowServer
@@ -235,7 +236,7 @@ class WebSuite(TransportSuite):
         timer.start()
         began = time.monotonic()
         with pytest.raises(InterruptedError):
-            way.send(items, progress=lambda _: None, stopping=stopping)
+            way.send(items, permit=permit(items), progress=lambda _: None, stopping=stopping)
         assert time.monotonic() - began < 3
         timer.join()
         way.close()
@@ -247,7 +248,7 @@ class WebSuite(TransportSuite):
 
         def run(stopping: threading.Event) -> None:
             try:
-                way.send(items, progress=lambda _: None, stopping=stopping)
+                way.send(items, permit=permit(items), progress=lambda _: None, stopping=stopping)
             except (InterruptedError, SendingError) as error:
                 endings.append(type(error))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tests.demo.samples import SAMPLES, SECRET, Sample, relais_section
+from tests.demo.samples import SAMPLES, SECRET, SECRET_VARIABLE, Sample, relais_section
 from tests.servers.dicom import Study, send
 from tests.servers.orthanc import OrthancServer, Rest
 from tests.servers.ports import free_port
@@ -43,6 +43,7 @@ class Network:
         router = OrthancServer(
             folder / "RELAIS",
             aet="RELAIS",
+            environment={SECRET_VARIABLE: SECRET},
             relais=relais_section(vna_qc.dicom_port, vna_on.dicom_port, pacs.dicom_port, crm.url),
             http_port=_port(HTTP_PORT, "HTTP"),
             dicom_port=dicom_port,

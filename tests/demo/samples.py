@@ -85,11 +85,17 @@ SAMPLES = (
 )
 
 
+SECRET_VARIABLE = "RELAIS_DEMO_SECRET"
+"""Where the router finds what its CRM is signed for with: a database keeps no secrets."""
+
+
 def relais_section(vna_qc: int, vna_on: int, pacs: int, crm: str) -> Mapping[str, Any]:
     """The router's `Relais` section; the arguments are DICOM ports and the CRM's address."""
     here = {"Kind": "Dicom", "Host": "127.0.0.1"}
     return {
         "Language": "fr",
+        "ConfigurationSource": "Database",  # so that it can be changed on the pages
+        "Approval": "Never",  # there is only one person here
         "Clinics": {
             "outremont": _clinic("Clinique Outremont", "CA-QC", "OUTREMONT", "Clinique Outremont*"),
             "gatineau": _clinic("Centre dentaire de Gatineau", "CA-QC", "GATINEAU", "*Gatineau*"),
@@ -97,14 +103,25 @@ def relais_section(vna_qc: int, vna_on: int, pacs: int, crm: str) -> Mapping[str
         },
         "Sources": {"intelepacs": {**here, "Aet": "INTELEPACS", "Port": pacs}},
         "Destinations": {
-            "vna-qc": {**here, "Aet": "VNA_QC", "Port": vna_qc},
-            "vna-on": {**here, "Aet": "VNA_ON", "Port": vna_on},
+            "vna-qc": {**here, "Aet": "VNA_QC", "Port": vna_qc, "Jurisdiction": _in("CA-QC")},
+            "vna-on": {
+                **here,
+                "Aet": "VNA_ON",
+                "Port": vna_on,
+                "Jurisdiction": _in("CA-ON"),
+                "Assessment": {"Reference": "EFVP-2026-04", "Result": "Adequate", "Expires": "2036-04-01"},
+                "Agreement": {"Reference": "C-118", "Expires": "2036-04-01"},
+            },
         },
         "Rules": list(_rules()),
         "Otherwise": {"Hold": "aucune règle ne s'applique"},
         "Completeness": {"QuietSeconds": 4, "ByModality": {"IO": 2, "PX": 2}},
-        "Subscribers": {"crm": {"Url": crm, "Secret": SECRET}},
+        "Subscribers": {"crm": {"Url": crm, "Secret": {"Env": SECRET_VARIABLE}}},
     }
+
+
+def _in(region: str) -> Mapping[str, Any]:
+    return {"Storage": region, "Access": [region]}
 
 
 def _clinic(name: str, region: str, aet: str, institution: str) -> Mapping[str, Any]:

@@ -50,6 +50,11 @@ MEANINGS: Mapping[str, Event] = {
         when="A delivery was given up and waits for a person. See [error classes](states.md#error-classes).",
         data=_study(Delivery=7, Destination="vna-qc", Class="Permanent", Code="A900", Attempts=1),
     ),
+    "delivery.blocked": Event(
+        when="The law refuses a delivery; `Reasons` are codes of [residency](../explanation/residency.md). Not sent "
+        "again while they stay the same.",
+        data=_study(Delivery=7, Destination="cloud", Purpose="Care", Reasons=["no-assessment", "no-agreement"]),
+    ),
     "destination.down": Event(
         when="A destination could not be reached three times in a row. Deliveries wait; nothing is lost.",
         data={"Destination": "vna-qc", "Error": "10.0.0.9 port 104: Connection refused"},
@@ -57,6 +62,27 @@ MEANINGS: Mapping[str, Event] = {
     "destination.up": Event(
         when="A destination that was down took images again. Whatever waited for it is sent now.",
         data={"Destination": "vna-qc"},
+    ),
+    "security.alert": Event(
+        when="Somebody in charge of privacy must look; `Kind` says at what. `delivery-refused`: it was blocked. "
+        "`way-out-refused`: a caller tried a way out of Orthanc's own, with `Method`, `Route`, `RemoteIp` and `Times`.",
+        data=_study(
+            Kind="delivery-refused",
+            Delivery=7,
+            Destination="cloud",
+            Purpose="Care",
+            Reasons=["no-assessment", "no-agreement"],
+        ),
+    ),
+    "configuration.refused": Event(
+        when="A version of the configuration was to become active at a time, and may not: it is a draft again. "
+        "`Reason` says which gate is shut, and `Problems` where. Somebody must look.",
+        data={
+            "Version": 12,
+            "Digest": "4a7d1ed414474e4033ac29ccb8653d9b0c5b2f6bb9cf0e4e3f3a2f1d9d8c7b6a",
+            "Reason": "version-outdated",
+            "Problems": ["Destinations.vna-qc.Port: difference-changed"],
+        },
     ),
 }
 

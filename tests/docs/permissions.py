@@ -19,9 +19,15 @@ MEANINGS = {
     Permission.ViewTasks: "See tasks, dead letters above all",
     Permission.ChangeTasks: "Restart dead letters",
     Permission.EvaluateRules: "Try the rules on facts or on a study; compare an image with what a destination gets",
-    Permission.ViewConfiguration: "See the active configuration, without its secrets",
+    Permission.ViewConfiguration: "See the configuration and its versions, without secrets",
+    Permission.ChangeConfiguration: "Draft, schedule and activate versions of the configuration, and roll back",
+    Permission.ApproveConfiguration: "Approve a version of the configuration that somebody else wrote",
+    Permission.ViewReplays: "See what past studies would have become under another configuration",
     Permission.ViewMetrics: "Read the metrics",
     Permission.ViewAudit: "Read and verify the audit chain",
+    Permission.ViewRestrictions: "See restrictions, with the ids of the patients whom they are about",
+    Permission.ChangeRestrictions: "Set and lift restrictions of studies and patients",
+    Permission.UseWaysOut: "Take Orthanc's own ways out: its routes that send, past the rules",
 }
 
 

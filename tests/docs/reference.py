@@ -16,6 +16,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "rules.md": {
         "operators": rules.describe_operators,
         "groups": rules.describe_groups,
+        "features": rules.describe_features,
         "fields": rules.describe_fields,
         "kinds": rules.describe_kinds,
     },
@@ -26,6 +27,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "delivery": states.describe_delivery,
         "notification": states.describe_notification,
         "task": states.describe_task,
+        "version": states.describe_version,
         "errors": states.describe_errors,
         "retry": states.describe_retry,
         "schedule": states.describe_schedule,

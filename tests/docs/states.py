@@ -12,11 +12,13 @@ from relais.domain.states import (
     OWED,
     STUDY,
     TASK,
+    VERSION,
     DeliveryState,
     NotificationState,
     State,
     StudyState,
     TaskState,
+    VersionState,
 )
 from relais.transports import SendingError
 from relais.transports.dimse import of_query, of_store
@@ -37,7 +39,7 @@ MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
         DeliveryState.Completed: "The destination has every image, and `Proof` says how that is known.",
         DeliveryState.Failed: "Given up: the destination refuses these images, or time ran out. A person must look.",
         DeliveryState.Held: "A person holds it back.",
-        DeliveryState.Blocked: "Not permitted. This version never enters this state.",
+        DeliveryState.Blocked: "[The law](../explanation/residency.md) refuses it. It is judged anew by itself.",
         DeliveryState.Canceled: "No longer owed: a person says so, or no rule asks for it any more.",
     },
     "Notification": {
@@ -50,6 +52,13 @@ MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
         TaskState.Waiting: "Due at `RunAt`, or as soon after as its lane has a place.",
         TaskState.Running: "Leased to a node. A lease that is not renewed within 30 s is void.",
         TaskState.Dead: "A dead letter: it failed again and again for a reason nobody foresaw. A person restarts it.",
+    },
+    "Version": {
+        VersionState.Draft: "Somebody writes on it. It may have problems, and changes nothing.",
+        VersionState.Scheduled: "Becomes active at `ActivateAt`, if its gates are still open then.",
+        VersionState.Active: "Decides. There is exactly one.",
+        VersionState.Past: "Was active. Rolling back makes a new version of it.",
+        VersionState.Discarded: "Put away; it can still be read.",
     },
 }
 """What each state means, by the heading of its table."""
@@ -107,6 +116,11 @@ def describe_task() -> str:
     return _describe("Task", TASK)
 
 
+def describe_version() -> str:
+    """The states of a version of the configuration."""
+    return _describe("Version", VERSION)
+
+
 def describe_errors() -> str:
     """The error classes, and how failures are read."""
     classes = [f"### {each}\n\n{CONSEQUENCES[each]}" for each in ErrorClass]
@@ -151,7 +165,7 @@ def _describe(title: str, transitions: Mapping[State, frozenset[State]]) -> str:
     parts = []
     for state in transitions:
         then = ", ".join(code(each) for each in transitions if each in transitions[state] and each is not state)
-        parts.append(f"### {title} {state}\n\n{MEANINGS[title][state]}\n\nMay become: {then}.")
+        parts.append(f"### {title} {state}\n\n{MEANINGS[title][state]}\n\nMay become: {then or 'nothing else'}.")
     arrows = [
         f"    {state} --> {each}"
         for state in transitions

@@ -6,12 +6,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from relais.configuration.options import options
-from relais.database.tables import metadata
+from relais.database.configuration_tables import version
 from relais.domain.conditions import GROUPS, OPERATORS
 from relais.domain.facts import Facts
 from relais.domain.fields import FIELDS, Kind
 from relais.domain.retry import ErrorClass
-from relais.domain.states import DELIVERY, NOTIFICATION, STUDY, TASK
+from relais.domain.states import DELIVERY, NOTIFICATION, STUDY, TASK, VERSION
 from relais.journal import EVENTS
 from relais.web import api
 from relais.web.openapi import describe
@@ -40,6 +40,7 @@ def test_everything_has_its_heading() -> None:
             *(f"Delivery {each}" for each in DELIVERY),
             *(f"Notification {each}" for each in NOTIFICATION),
             *(f"Task {each}" for each in TASK),
+            *(f"Version {each}" for each in VERSION),
             *ErrorClass,
         ],
         "metrics.md": [
@@ -63,7 +64,7 @@ def test_every_table_of_the_database_has_its_word_in_the_glossary() -> None:
     """A table is an idea: its last word is in the glossary, such as `attempt` in notification_attempt."""
     words = (REFERENCE / "glossary.md").read_text().lower()
     own = {"head", "word", "modality", "series", "protection"}  # parts of an idea, or DICOM's
-    ideas = {name.rpartition("_")[2] for name in metadata.tables} - own
+    ideas = {name.rpartition("_")[2] for name in version.metadata.tables} - own
     assert not {idea for idea in ideas if f"**{idea}" not in words}
 
 
@@ -81,6 +82,14 @@ def test_an_operators_example_holds_for_its_first_value_and_not_for_none(operato
     assert not rules.holds(condition, rules.facts_with(field))
 
 
+@pytest.mark.parametrize("feature", rules.FEATURES, ids=lambda feature: feature.name)
+def test_a_features_example_makes_of_each_study_what_the_manual_says(feature: rules.Feature) -> None:
+    assert [rules.first_rule_holds(feature.section, facts) for _, facts, _ in feature.cases] == [
+        expected for _, _, expected in feature.cases
+    ]
+    assert {True, False} == {expected for _, _, expected in feature.cases}
+
+
 def test_exists_false_is_how_to_ask_for_no_value() -> None:
     condition = {"Field": "AccessionNumber", "Exists": False}
     assert rules.holds(condition, rules.facts_with("AccessionNumber"))
@@ -95,6 +104,8 @@ FACTS_OF_FIELDS = Facts.from_json(
         "TimeZone": "America/Toronto",
         "MatchState": "Matched",
         "Urgency": "Stat",
+        "Series": [{"Modality": "PX"}, {"Modality": "IO"}],
+        "Instances": 40,
         "Patient": {
             name.removeprefix("Patient."): field.example
             for name, field in FIELDS.items()

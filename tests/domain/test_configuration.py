@@ -159,7 +159,8 @@ def test_a_study_is_quiet_as_long_as_its_slowest_modality_asks() -> None:
         ("Sources/pacs/Retrieve", "WADO", 'Sources.pacs.Retrieve: "WADO" is not one of these: C-MOVE or C-GET'),
         ("Completeness/ByModality/px", 1, 'Completeness.ByModality: "px" is not a modality such as PX'),
         ("Completeness/QuietSeconds", "30", "Completeness.QuietSeconds: must be a number"),
-        ("ConfigurationSource", "Database", 'ConfigurationSource: "Database" is not supported by this version'),
+        ("ConfigurationSource", "Nowhere", 'ConfigurationSource: "Nowhere" is not one of these: File or Database'),
+        ("Approval", "Sometimes", 'Approval: "Sometimes" is not one of these: Residency, Always, or Never'),
         ("Database", "mysql://x", "Database: must be sqlite:///path or postgresql+psycopg://user@host/name"),
         ("Subscribers/crm/Url", "ftp://x", "Subscribers.crm.Url: must be an http or https address"),
         (
@@ -286,7 +287,7 @@ def test_what_the_caller_changes_later_changes_nothing() -> None:
 
 def test_every_option_is_described_and_its_default_is_what_leaving_it_out_means() -> None:
     rows = {option.path: option for option in options()}
-    assert rows["Rules[].Priority"].default == "Routine"
+    assert rows["Rules[].Purpose"].default == "Care"
     assert rows["Destinations.<name>.Retry.GiveUpAfterHours"].default == 72
     assert rows["Subscribers.<name>.Secret"].required
     assert len(list(options())) == len({(option.path, option.kinds) for option in options()})

@@ -12,10 +12,12 @@ from relais.domain.states import (
     OWED,
     STUDY,
     TASK,
+    VERSION,
     DeliveryState,
     NotificationState,
     StudyState,
     TaskState,
+    VersionState,
     sources_of,
 )
 
@@ -24,6 +26,7 @@ TABLES: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]], StrEnum]] = [
     (DeliveryState, DELIVERY, DeliveryState.Scheduled),
     (NotificationState, NOTIFICATION, NotificationState.Scheduled),
     (TaskState, TASK, TaskState.Waiting),
+    (VersionState, VERSION, VersionState.Draft),
 ]
 
 

@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import UID
 
 from relais.configuration import ConfigurationErrors, load
-from relais.configuration.transformations import Coerce, Only
+from relais.configuration.transformations import Coerce
 from relais.domain.deidentification import RefusedError
 from relais.domain.document import DocumentError, parse
 from relais.domain.elements import (

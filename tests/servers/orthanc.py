@@ -147,6 +147,11 @@ class OrthancServer:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def threads(self) -> int:
+        """How many threads the process has."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
+    @property
     def log_text(self) -> str:
         """All that this Orthanc wrote to its log, over all its starts."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -10,13 +10,23 @@ API = "/relais/v1"
 SECRET = "c2VjcmV0c2VjcmV0c2VjcmV0"
 """What test subscribers are signed for with."""
 
+QUEBEC = {"Storage": "CA-QC", "Access": ["CA-QC"]}
+"""The `Jurisdiction` of a destination that may receive everything."""
+
 SOON = {"FirstDelaySeconds": 0.1, "MaximumDelaySeconds": 0.4}
 """A destination's `Retry` for tests: it does not try the patience of whoever waits."""
 
 
 def destination(aet: str, port: int, **options: Any) -> dict[str, Any]:
     """A destination of kind Dicom on this machine; `options` adds to its section."""
-    return {"Kind": "Dicom", "Aet": aet, "Host": "127.0.0.1", "Port": port, "Retry": SOON, **options}
+    section = {"Kind": "Dicom", "Aet": aet, "Host": "127.0.0.1", "Port": port, "Retry": SOON, "Jurisdiction": QUEBEC}
+    return {**section, **options}
+
+
+def labelled(destination: Mapping[str, Any]) -> dict[str, Any]:
+    """The destination under the law of Quebec, unless it says otherwise or is a pool."""
+    law = {} if destination.get("Kind") == "Pool" else {"Jurisdiction": QUEBEC}
+    return {**law, **destination}
 
 
 def section(
@@ -33,7 +43,7 @@ def section(
     everywhere = {"Name": "everything", "DeliverTo": list(destinations)}
     return {
         "Language": "en",
-        "Destinations": dict(destinations),
+        "Destinations": {name: labelled(each) for name, each in destinations.items()},
         "Rules": [everywhere] if destinations else [],
         "Completeness": {"QuietSeconds": quiet},
         "Subscribers": {name: {"Url": url, "Secret": SECRET} for name, url in (subscribers or {}).items()},

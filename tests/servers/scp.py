@@ -67,6 +67,8 @@ class StorageScp:
         self._tls = tls
         self._next: deque[int] = deque()
         self._receptions: list[Reception] = []
+        self._callers: list[str] = []
+        self._most_at_once = 0
         self._lock = Lock()
         self._entity = AE(ae_title=aet)
         self._entity.supported_contexts = (
@@ -93,6 +95,18 @@ class StorageScp:
         with self._lock:
             return tuple(self._receptions)
 
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The calling AE title of each C-STORE that waits for its answer."""
+        with self._lock:
+            return tuple(self._callers)
+
+    @property
+    def most_at_once(self) -> int:
+        """The most C-STOREs that ever waited for their answers together."""
+        with self._lock:
+            return self._most_at_once
+
     def sop_instance_uids(self) -> list[str]:
         """The SOPInstanceUID of each instance that was taken (status 0), sorted."""
         return sorted({each.sop_instance_uid for each in self.receptions if each.status == 0})
@@ -109,12 +123,16 @@ class StorageScp:
         title, peer = event.assoc.requestor.primitive, event.assoc.requestor.ae_title
         request = cast("C_STORE", event.request)
         uid = str(request.AffectedSOPInstanceUID)
+        with self._lock:
+            self._callers.append(caller := str(peer).strip())
+            self._most_at_once = max(self._most_at_once, len(self._callers))
         self.released.wait(_LONGEST_WAIT)
         with self._lock:
+            self._callers.remove(caller)
             status = self._next.popleft() if self._next else self.refuses.get(uid, self.answer)
             self._receptions.append(
                 Reception(
-                    calling_aet=str(peer).strip(),
+                    calling_aet=caller,
                     called_aet="" if title is None else str(title.called_ae_title).strip(),
                     sop_instance_uid=uid,
                     status=status,

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from relais.bootstrap import Relais, compose
+from relais.bootstrap import Relais, settle
 from relais.clock import Clock
-from relais.configuration import load
+from relais.drafts import Seat
+from relais.house import Ground
 from relais.orthanc.capabilities import Surroundings
 from tests.servers.orthanc import OrthancServer
 from tests.servers.waiting import eventually
@@ -18,17 +19,15 @@ def composed(
     orthanc: OrthancServer, folder: Path, section: Mapping[str, Any], clock: Clock | None = None
 ) -> Iterator[Relais]:
     """Compose Relais over this Orthanc, its database in `folder` unless `section` names one; nothing runs by itself."""
-    relais = compose(
-        configuration=load({"Database": f"sqlite:///{folder / 'relais.db'}", **section}, directory=folder),
-        surroundings=Surroundings.of({**orthanc.configuration, "StorageDirectory": str(folder)}),
-        authorization=None,
-        clock=clock,
-    )
-    relais._activate()
+    seat = Seat.of({"Database": f"sqlite:///{folder / 'relais.db'}", **section}, directory=folder)
+    surroundings = Surroundings.of({**orthanc.configuration, "StorageDirectory": str(folder)})
+    ground = Ground.lay(seat, surroundings=surroundings, authorization=None, clock=clock)
+    relais = settle(ground)
     try:
         yield relais
     finally:
         relais.stop()
+        ground.close()
 
 
 def work(relais: Relais, *, timeout: float = 30.0) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from relais.bootstrap import Relais, compose
-from relais.configuration import load
+from relais.bootstrap import Relais, settle
+from relais.drafts import Seat
+from relais.house import Ground
 from relais.orthanc.capabilities import Surroundings
 from relais.web.application import create_application
 from tests.servers.ports import free_port
+from tests.servers.router import labelled
 
 SECTION: Mapping[str, Any] = {
     "Language": "en",
@@ -75,6 +77,7 @@ def compose_web(
     `options` are of the section, in place of those above.
     """
     section = {**SECTION, "Database": database_url or f"sqlite:///{folder / 'relais.db'}", **options}
+    section["Destinations"] = {name: labelled(each) for name, each in section["Destinations"].items()}
     surroundings = Surroundings.of(
         {
             "HttpPort": free_port(),
@@ -83,5 +86,6 @@ def compose_web(
             "RemoteAccessAllowed": remote,
         }
     )
-    configuration = load(section, directory=folder)
-    return Web(compose(configuration=configuration, surroundings=surroundings, authorization=None))
+    seat = Seat.of(section, directory=folder)
+    ground = Ground.lay(seat, surroundings=surroundings, authorization=None)
+    return Web(settle(ground))

@@ -67,7 +67,8 @@ def test_orthanc_starts_and_the_self_check_finds_nothing(service: Rest) -> None:
     system = service.get("/relais/v1/system")
     assert system["Findings"] == []
     assert service.get("/system")["DicomAet"] == "RELAIS"
-    assert service.get("/relais/v1/configuration")["Users"] == {"alice": {"Roles": ["Administrator"], "Clinics": ["*"]}}
+    document = service.get("/relais/v1/configuration")["Document"]
+    assert document["Users"] == {"alice": {"Roles": ["Administrator"], "Clinics": ["*"]}}
 
 
 def test_the_page_sets_what_the_reference_recommends() -> None:

@@ -77,7 +77,8 @@ def test_a_commitment_is_awaited_over_a_restart_and_asked_for_again(
     with router_factory(relais, modalities={"scp": ("SCP", scp.port)}) as router:
         send(study, router.dicom_port)
         eventually(lambda: len(scp.commitments) == 1, 20, "a commitment is asked for")
-        assert router.wait_for_delivery(study.uid, "scp", "InProgress")["Proof"]["Kind"] == "Committed"
+        awaited = wait_for(router, study, "scp", lambda each: each["Proof"], "its report is awaited")
+        assert (awaited["State"], awaited["Proof"]["Kind"]) == ("InProgress", "Committed")
         router.kill()
         router.start()
         eventually(lambda: len(scp.commitments) == 2, 30, "it is asked for again")

@@ -1,6 +1,7 @@
 """What a real router tells its subscribers has the shape that the manual shows."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.docs.events import MEANINGS
 from tests.servers.dicom import make_study, send
 from tests.servers.ports import free_port
 from tests.servers.receiver import Receiver
-from tests.servers.router import destination, section
+from tests.servers.router import API, SECRET, Router, destination, section
 from tests.servers.scp import StorageScp
 from tests.servers.waiting import eventually
 from tests.system.conftest import RouterFactory
@@ -23,6 +24,18 @@ def shape(data: Mapping[str, Any]) -> dict[str, type]:
     return {key: type(value) for key, value in data.items()}
 
 
+def overtake(router: Router) -> None:
+    """Let another version become active before one that is scheduled."""
+    path, document = f"{API}/configuration/versions", router.ask("configuration")["Document"]
+    late, early = [
+        router.rest.post(path, {"Document": {**document, "Completeness": {"QuietSeconds": seconds}}})["Number"]
+        for seconds in (0.4, 0.5)
+    ]
+    at = datetime.now(UTC) + timedelta(seconds=3)
+    router.rest.post(f"{path}/{late}/activate", {"At": at.isoformat()})
+    router.rest.post(f"{path}/{early}/activate", {})
+
+
 @pytest.fixture
 def told(router_factory: RouterFactory, receiver: Receiver) -> Mapping[str, Mapping[str, Any]]:
     """One `data` of each type of event, from a router whose archives refuse, fail, and come back."""
@@ -32,13 +45,20 @@ def told(router_factory: RouterFactory, receiver: Receiver) -> Mapping[str, Mapp
         late.port = free_port()
         only = {"Field": "Modality", "Equals": "PX"}
         router = router_factory(
-            section(
-                {"refuses": destination("REFUSES", refusing.port), "late": destination("LATE", late.port)},
-                subscribers={"crm": receiver.url},
-                Rules=[{"Name": "panoramic", "When": only, "DeliverTo": ["refuses", "late"]}],
+            {"ConfigurationSource": "Database", "Approval": "Never"}
+            | section(
+                {
+                    "refuses": destination("REFUSES", refusing.port),
+                    "late": destination("LATE", late.port),
+                    "cloud": destination("CLOUD", free_port(), Jurisdiction={"Storage": "CA-ON", "Access": ["CA-ON"]}),
+                },
+                Subscribers={"crm": {"Url": receiver.url, "Secret": {"Env": "CRM_SECRET"}}},
+                Rules=[{"Name": "panoramic", "When": only, "DeliverTo": ["refuses", "late", "cloud"]}],
                 Otherwise={"Hold": "no rule matched"},
-            )
+            ),
+            environment={"CRM_SECRET": SECRET},
         ).start()
+        overtake(router)
         send(make_study(modality="PX"), router.dicom_port)
         send(make_study(modality="OT"), router.dicom_port)
         eventually(lambda: receiver.events("destination.down"), 20, "the archive that is not there is down")

@@ -40,9 +40,12 @@ def lonely(tmp_path: Path) -> Iterator[Web]:
 
 
 def actions(web: Web) -> list[tuple[str, str]]:
+    """Who did what since the configuration became active."""
     with web.relais.database.read() as connection:
         rows = connection.execute(select(audit.c.actor, audit.c.action).order_by(audit.c.number))
-        return [(row.actor, row.action) for row in rows]
+        first, *others = [(row.actor, row.action) for row in rows]
+    assert first == ("relais", "configuration.activated")
+    return others
 
 
 # Who calls
@@ -353,7 +356,7 @@ def test_the_audit_has_pages_until_it_ends(web: Web) -> None:
         if not page["Next"]:
             break
         since = f"&Since={page['Next']}"
-    assert seen == [3, 2, 1]
+    assert seen == [4, 3, 2, 1]  # the first is the activation at the start
 
 
 def test_looking_at_a_study_is_written_down(web: Web) -> None:
@@ -364,7 +367,7 @@ def test_looking_at_a_study_is_written_down(web: Web) -> None:
     web.post("/relais/v1/studies/search", {"Text": "gagné"}, user="privacy")
     assert actions(web) == [("viewer", "studies.listed"), ("viewer", "study.viewed"), ("privacy", "studies.listed")]
     (verified,) = web.get("/relais/v1/audit/verify", user="auditor").get_json()["Items"]
-    assert (verified["Intact"], verified["Events"]) == (True, 3)
+    assert (verified["Intact"], verified["Events"]) == (True, 4)
 
 
 def test_search_takes_text_and_filters(web: Web) -> None:

@@ -55,7 +55,8 @@ def states(web: Web, ids: list[int]) -> list[str]:
 
 def audited(web: Web) -> list[tuple[str, str, Any]]:
     with web.relais.database.read() as connection:
-        rows = connection.execute(select(audit.c.actor, audit.c.action, audit.c.detail).order_by(audit.c.number))
+        statement = select(audit.c.actor, audit.c.action, audit.c.detail).order_by(audit.c.number)
+        rows = connection.execute(statement.where(audit.c.action != "configuration.activated"))
         return [(row.actor, row.action, row.detail.get("Delivery")) for row in rows]
 
 

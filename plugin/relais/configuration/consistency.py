@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from relais.domain.document import Problem, path_of
+from relais.domain.lookalikes import appearance
+from relais.domain.references import circles
 
 POOL = "Pool"
 
@@ -15,6 +17,7 @@ def inconsistencies(section: object) -> Iterator[Problem]:
     if not isinstance(section, Mapping):
         return
     yield from _repeated_rules(section.get("Rules"))
+    yield from circles(section.get("Conditions"))
     given = section.get("Destinations")
     destinations = {
         name: each
@@ -29,13 +32,17 @@ def inconsistencies(section: object) -> Iterator[Problem]:
 
 
 def _repeated_rules(rules: object) -> Iterator[Problem]:
-    seen: set[str] = set()
+    names: set[str] = set()
+    seen: dict[str, str] = {}
     for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
         name = rule.get("Name") if isinstance(rule, Mapping) else None
         if isinstance(name, str):
-            if name in seen:
+            alike = seen.setdefault(appearance(name), name)
+            if name in names:
                 yield Problem(f"Rules[{index}].Name", "repeated-name", {"name": name})
-            seen.add(name)
+            elif alike != name:
+                yield Problem(f"Rules[{index}].Name", "look-alike-name", {"name": alike})
+            names.add(name)
 
 
 def _of_pool(name: str, members: object, destinations: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -13,7 +13,6 @@ from relais.configuration.secrets import Secret
 from relais.configuration.transformations import Coerce, Deidentify, Only
 from relais.configuration.values import (
     Aet,
-    Day,
     Host,
     Hours,
     Megabits,
@@ -29,46 +28,13 @@ from relais.domain.document import (
     Flag,
     NotEmpty,
     OneOf,
-    Region,
     SourceName,
     Text,
     Whole,
     fault,
 )
+from relais.domain.labels import Agreement, Assessment, Jurisdiction, Purpose
 from relais.domain.windows import Window
-
-
-class Jurisdiction(Document):
-    """Under which law a destination stands."""
-
-    storage: Region = Field(description="Where images are stored, ISO 3166-2.", examples=["CA-QC"])
-    access: Annotated[tuple[Region, ...], NotEmpty] = Field(
-        description="From where they can be looked at.", examples=[["CA-QC"]]
-    )
-
-
-class Finding(StrEnum):
-    """What an assessment found."""
-
-    Adequate = "Adequate"
-    Inadequate = "Inadequate"
-
-
-class Assessment(Document):
-    """The privacy assessment made before images leave Quebec (P-39.1 section 17)."""
-
-    reference: Text = Field(description="The document's reference.", examples=["EFVP-2026-04"])
-    result: Annotated[Finding, OneOf(Finding)] = Field(
-        description="What it found: Adequate or Inadequate.", examples=["Adequate"]
-    )
-    expires: Day = Field(description="The first day on which it no longer holds.", examples=["2027-04-01"])
-
-
-class Agreement(Document):
-    """The written agreement with whoever receives the images."""
-
-    reference: Text = Field(description="The document's reference.", examples=["C-118"])
-    expires: Day = Field(description="The first day on which it no longer holds.", examples=["2028-01-01"])
 
 
 class Retry(Document):
@@ -195,20 +161,25 @@ class Common(Document):
     )
     jurisdiction: Jurisdiction | None = Field(
         default=None,
-        description="Under which law it stands.",
+        description="Under which law it stands; without it nothing is sent there.",
         examples=[{"Storage": "CA-QC", "Access": ["CA-QC"]}],
     )
     assessment: Assessment | None = Field(
         default=None,
-        description="The privacy assessment of sending there.",
+        description="The privacy assessment of sending there, which anything outside Quebec needs.",
         examples=[{"Reference": "EFVP-2026-04", "Result": "Adequate", "Expires": "2027-04-01"}],
     )
     agreement: Agreement | None = Field(
         default=None,
-        description="The agreement with whoever receives.",
+        description="The written agreement with whoever receives, which anything outside Quebec needs.",
         examples=[{"Reference": "C-118", "Expires": "2028-01-01"}],
     )
-    purposes: tuple[Text, ...] = Field(default=(), description="What it may receive images for.", examples=[["Care"]])
+    purposes: Annotated[tuple[Annotated[Purpose, OneOf(Purpose)], ...], NotEmpty] = Field(
+        default=(Purpose.Care,),
+        description="What it may receive images for: " + ", ".join(Purpose) + ".",
+        examples=[["Care", "Teaching"]],
+        json_schema_extra={"default": [Purpose.Care.value]},
+    )
 
     @property
     def address(self) -> str:

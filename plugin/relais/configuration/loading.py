@@ -11,6 +11,7 @@ from typing import Any
 
 from relais.configuration.consistency import inconsistencies
 from relais.configuration.destinations import Destination, Pool, Start
+from relais.configuration.documents import digest_of, without_seat
 from relais.configuration.models import (
     Completeness,
     Language,
@@ -20,7 +21,7 @@ from relais.configuration.models import (
     User,
 )
 from relais.configuration.secrets import HIDDEN, ReadingContext, without_secrets
-from relais.domain.clinics import Clinic
+from relais.domain.clinics import Clinic, UnknownSender
 from relais.domain.document import DocumentError, Problem, parse
 from relais.domain.rules import Otherwise, Rule
 from relais.texts import word
@@ -42,13 +43,16 @@ class Configuration:
     """A valid section, ready to use.
 
     `document` is the section as written, without its secrets; `digest` tells versions apart: SHA-256 of the canonical
-    JSON in which references to secrets stand as written and literal ones as their own digest.
+    JSON in which references to secrets stand as written and literal ones as their own digest, without Database and
+    ConfigurationSource.
     """
 
     database: str = field(repr=False)  # with its password
+    source: str  # File or Database: where the active configuration is
     language: Language
     users: Mapping[str, User]
     clinics: Mapping[str, Clinic]
+    unknown_sender: UnknownSender | None
     sources: Mapping[str, Source]
     destinations: Mapping[str, Destination]
     pools: Mapping[str, Pool]
@@ -81,9 +85,11 @@ def load(section: object, *, directory: Path) -> Configuration:
         raise ConfigurationErrors(tuple(problems), _language(section))
     return Configuration(
         database=parsed.database or f"sqlite:///{directory / 'relais.db'}",
+        source=parsed.configuration_source,
         language=parsed.language,
         users=parsed.users,
         clinics=parsed.clinics,
+        unknown_sender=parsed.unknown_sender,
         sources=parsed.sources,
         destinations={name: each for name, each in parsed.destinations.items() if not isinstance(each, Pool)},
         pools={name: each for name, each in parsed.destinations.items() if isinstance(each, Pool)},
@@ -92,12 +98,8 @@ def load(section: object, *, directory: Path) -> Configuration:
         completeness=parsed.completeness,
         subscribers=parsed.subscribers,
         document=json.loads(json.dumps(without_secrets(section, parsed, lambda _: HIDDEN))),
-        digest=_sha256(_canonical(without_secrets(section, parsed, _sha256))),
+        digest=digest_of(without_seat(without_secrets(section, parsed, _sha256))),
     )
-
-
-def _canonical(section: object) -> str:
-    return json.dumps(section, sort_keys=True, separators=(",", ":"))
 
 
 def _sha256(text: str) -> str:
@@ -109,19 +111,25 @@ def _context(section: object, directory: Path) -> ReadingContext:
         destinations=_names(section, "Destinations"),
         clinics=_names(section, "Clinics"),
         sources=_names(section, "Sources"),
+        sets=_part(section, "Sets"),
+        conditions=_part(section, "Conditions"),
         directory=directory,
     )
 
 
 def _names(section: object, key: str) -> frozenset[str]:
     """The names a part of the section defines, whether or not what they name is valid."""
+    return frozenset(_part(section, key))
+
+
+def _part(section: object, key: str) -> Mapping[str, object]:
     part = section.get(key) if isinstance(section, Mapping) else None
-    return frozenset(part) if isinstance(part, Mapping) else frozenset()
+    return part if isinstance(part, Mapping) else {}
 
 
 def _worth_telling(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """Without what follows from a wrong Kind: options are those of a kind."""
-    problems = tuple(problems)
+    """Without what follows from a wrong Kind, whose options would be others, or from a wrong set or condition."""
+    problems = [problem for problem in problems if problem.code != "refers-to-fault"]
     owners = [problem.path.removesuffix("Kind") for problem in problems if problem.path.endswith(".Kind")]
     for problem in problems:
         if problem.path.endswith(".Kind") or not problem.path.startswith(tuple(owners)):

@@ -24,8 +24,9 @@ from relais.configuration.values import (
     WebUrl,
     supported,
 )
-from relais.domain.clinics import Clinic
+from relais.domain.clinics import Clinic, UnknownSender
 from relais.domain.completeness import Patience
+from relais.domain.conditions import SetValues, Shallow
 from relais.domain.document import (
     Document,
     Flag,
@@ -36,7 +37,7 @@ from relais.domain.document import (
     Whole,
     fault,
 )
-from relais.domain.rules import Otherwise, Rule
+from relais.domain.rules import Otherwise, Rules
 
 
 class Language(StrEnum):
@@ -54,6 +55,14 @@ class Role(StrEnum):
     Administrator = "Administrator"
     Auditor = "Auditor"
     PrivacyOfficer = "PrivacyOfficer"
+
+
+class Approval(StrEnum):
+    """When a second person must approve a version of the configuration."""
+
+    Residency = "Residency"
+    Always = "Always"
+    Never = "Never"
 
 
 class Retrieval(StrEnum):
@@ -128,9 +137,13 @@ class Completeness(Document):
         json_schema_extra={"default": 7200},
     )
 
-    def patience(self, modalities: Collection[str]) -> Patience:
-        """How long a study with these modalities is waited for."""
-        return Patience(quiet=self.quiet(modalities), incomplete=self.incomplete_seconds, longest=self.longest_seconds)
+    def patience(self, modalities: Collection[str], usual: timedelta | None = None) -> Patience:
+        """How long a study with these modalities is waited for; `usual` is its clinic's own quiet time."""
+        return Patience(
+            quiet=self.quiet(modalities) if usual is None else usual,
+            incomplete=self.incomplete_seconds,
+            longest=self.longest_seconds,
+        )
 
     def quiet(self, modalities: Collection[str]) -> timedelta:
         """How long a study with these modalities must be quiet: the longest of theirs."""
@@ -178,8 +191,17 @@ class Section(Document):
         "relais.db in Orthanc's StorageDirectory if not given.",
         examples=["sqlite:///var/relais.db"],
     )
-    configuration_source: Annotated[str, supported("File", later=("Database",))] = Field(
-        default="File", description="Where the active configuration is: File.", examples=["File"]
+    configuration_source: Annotated[str, supported("File", "Database")] = Field(
+        default="File",
+        description="Where the active configuration is: File, this section, or Database, where this section is only "
+        "the first version.",
+        examples=["Database"],
+    )
+    approval: Annotated[Approval, OneOf(Approval)] = Field(
+        default=Approval.Residency,
+        description="When a second person must approve a version before it becomes active: Residency, if it bears on "
+        "where images may go; Always; Never. The active version's counts.",
+        examples=["Always"],
     )
     language: Annotated[Language, OneOf(Language)] = Field(
         default=Language.French,
@@ -196,6 +218,11 @@ class Section(Document):
         description="The clinics, by key.",
         examples=[{"outremont": {"CalledAets": ["OUTREMONT"]}}],
     )
+    unknown_sender: UnknownSender | None = Field(
+        default=None,
+        description="What becomes of a study that no clinic claims; if not given, the rules decide, and it has none.",
+        examples=[{"Hold": "unknown sender"}],
+    )
     sources: Mapping[Name, Source] = Field(
         default={},
         description="The PACS that can be asked, by name.",
@@ -206,7 +233,17 @@ class Section(Document):
         description="Where studies can be delivered, by name.",
         examples=[{"vna-qc": {"Kind": "Dicom", "Aet": "VNA", "Host": "10.0.0.9", "Port": 104}}],
     )
-    rules: tuple[Rule, ...] = Field(
+    sets: Mapping[Name, SetValues] = Field(
+        default={},
+        description="Lists of values that conditions ask for by name (InSet).",
+        examples=[{"dental": ["IO", "PX"]}],
+    )
+    conditions: Mapping[Name, Shallow] = Field(
+        default={},
+        description="Conditions that rules and other conditions have by name (Condition).",
+        examples=[{"is-dental": {"Field": "Modality", "In": ["IO", "PX"]}}],
+    )
+    rules: Rules = Field(
         default=(),
         description="Which studies go where.",
         examples=[[{"Name": "all", "DeliverTo": ["vna-qc"]}]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -124,15 +124,6 @@ def _amount(value: object) -> float:
     return value
 
 
-def _day(value: object) -> object:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise fault("bad-day")
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise fault("bad-day") from None
-
-
 def _clinic_or_all(name: str, info: ValidationInfo) -> str:
     return name if name == "*" else check_clinic(name, info)
 
@@ -161,4 +152,3 @@ Hours = Annotated[
     PlainSerializer(lambda span: span.total_seconds() / 3600, return_type=float),
     _number,
 ]
-Day = Annotated[date, BeforeValidator(_day)]

@@ -2,58 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_N_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-Id = BigInteger().with_variant(Integer(), "sqlite")
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime to the microsecond, on databases with and without time zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC; SQLite's text has no zone, so it is dropped there."""
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Read UTC."""
-        if value is None:
-            return None
-        moment: datetime = value
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
+from relais.database.columns import Id, Instant, metadata
 
 # How far this Orthanc's /changes has been read. One row an Orthanc database.
 feed = Table(
@@ -154,21 +116,12 @@ instance = Table(
     Index("ix_instance_series", "series_id"),
 )
 
-# Each configuration that was ever active, by hash, so that an old decision can be explained.
-configuration = Table(
-    "configuration",
-    metadata,
-    Column("digest", Text, primary_key=True),
-    Column("document", JSON, nullable=False),
-    Column("activated_at", Instant, nullable=False),
-)
-
 decision = Table(
     "decision",
     metadata,
     Column("id", Id, primary_key=True),
     Column("study_id", Id, ForeignKey("study.id", ondelete="CASCADE"), nullable=False),
-    Column("configuration", Text, ForeignKey("configuration.digest"), nullable=False),
+    Column("configuration", Text, nullable=False),  # the digest of the version that was active
     Column("decided_at", Instant, nullable=False),
     Column("facts", JSON, nullable=False),
     Column("document", JSON, nullable=False),  # domain.routing.Decision.to_json()
@@ -201,6 +154,29 @@ delivery = Table(
     Index("ix_delivery_state", "state", "id"),
     Index("ix_delivery_destination_state_owed", "destination", "state", "owed_since"),
     Index("ix_delivery_destination_finished", "destination", "state", "finished_at"),
+)
+
+# What may not be sent of a study or of a patient: of exactly one of them.
+restriction = Table(
+    "restriction",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("study_instance_uid", Text),
+    Column("patient_id", Text),
+    Column("issuer_of_patient_id", Text),
+    Column("destinations", JSON, nullable=False),  # names; without these and regions, everybody
+    Column("regions", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Column("lifted_by", Text),
+    Column("lifted_at", Instant),
+    Column("lifted_reason", Text),
+    Index("ix_restriction_study", "study_instance_uid"),
+    Index("ix_restriction_patient", "patient_id"),
+    Index("ix_restriction_lifted", "lifted_at", "id"),
 )
 
 attempt = Table(

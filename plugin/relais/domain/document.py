@@ -55,6 +55,11 @@ class References:
     destinations: frozenset[str] | None = None
     clinics: frozenset[str] | None = None
     sources: frozenset[str] | None = None
+    sets: Mapping[str, object] = field(default_factory=dict)
+    conditions: Mapping[str, object] = field(default_factory=dict)
+    """Sets and conditions by name, as they were written: whoever refers to one needs what it says."""
+    read: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was read of them so far."""
 
 
 class Document(BaseModel):
@@ -76,6 +81,7 @@ AnyItems = TypeVar("AnyItems", bound=Collection[Any] | None)
 
 
 NO_REFERENCES = References()
+LONGEST_KEY = 200
 LONGEST_WORD = 64
 """No longer word is compared with the known ones: that would take its sender's time from everybody."""
 
@@ -106,6 +112,8 @@ def path_of(location: Iterable[str | int]) -> str:
     """A location as a person writes it: `Rules[2].When.All[0].Regex`, `Users["a@b.ca"].Roles`."""
     path = ""
     for part in location:
+        if isinstance(part, str) and len(part) > LONGEST_KEY:
+            part = part[: LONGEST_KEY - 1] + "…"  # noqa: PLW2901 - a mark that no key on a path has
         if isinstance(part, int):
             path += f"[{part}]"
         elif re.fullmatch(r"[\w-]+", part):
@@ -224,10 +232,23 @@ def _some(items: AnyItems) -> AnyItems:
 
 
 def _distinct(items: tuple[str, ...]) -> tuple[str, ...]:
+    seen: set[str] = set()
     for item in items:
-        if items.count(item) > 1:
+        if item in seen:
             raise fault("duplicate", name=item)
+        seen.add(item)
     return items
+
+
+def at_most(characters: int) -> AfterValidator:
+    """A text of at most so many characters."""
+
+    def check(text: Any) -> Any:
+        if isinstance(text, str) and len(text) > characters:
+            raise fault("too-long", limit=characters)
+        return text
+
+    return AfterValidator(check)
 
 
 def _destination(name: str, info: ValidationInfo) -> str:

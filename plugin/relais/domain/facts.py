@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
-from pydicom.datadict import keyword_dict
+from pydicom.datadict import dictionary_VR, keyword_dict
 
 from relais.domain.document import Document, References, fault, parse
 
@@ -31,8 +31,14 @@ def _values(given: object) -> tuple[str, ...]:
 
 
 def _keyword(name: str, info: ValidationInfo) -> str:
-    if isinstance(info.context, References) and name not in keyword_dict:
-        raise fault("unknown-field", name=name)
+    if isinstance(info.context, References) and (name == "" or name not in keyword_dict):
+        *sequences, keyword = name.split(".")
+        if (
+            keyword == ""
+            or keyword not in keyword_dict
+            or not all(each in keyword_dict and dictionary_VR(keyword_dict[each]) == "SQ" for each in sequences)
+        ):
+            raise fault("unknown-field", name=name)
     return name
 
 
@@ -47,7 +53,7 @@ def _zone(name: str) -> str:
 Values = Annotated[tuple[str, ...], BeforeValidator(_values)]
 """The values of one attribute: none, one or several; text or number when written as a document."""
 Keyword = Annotated[str, AfterValidator(_keyword)]
-"""A keyword of DICOM's dictionary (PS3.6)."""
+"""A keyword of DICOM's dictionary (PS3.6), or a way to it through sequences with a dot after each."""
 Value = Annotated[str | None, BeforeValidator(_text)]
 """One text value; an empty one is a missing one."""
 TimeZone = Annotated[str, AfterValidator(_zone)]
@@ -69,12 +75,15 @@ class Facts(Document):
     study: Mapping[Keyword, Values] = Field(
         default={},
         description="DICOM keywords of patient and study level.",
-        examples=[{"StudyDescription": "Panoramic"}],
+        examples=[{"StudyDescription": "Panoramic", "RequestAttributesSequence.RequestedProcedureID": "P7"}],
     )
     series: tuple[Mapping[Keyword, Values], ...] = Field(
         default=(),
         description="DICOM keywords of each series and of an instance that represents it.",
         examples=[[{"Modality": "PX"}]],
+    )
+    instances: Annotated[int, Field(strict=True, ge=0)] | None = Field(
+        default=None, description="How many images and other instances the study has.", examples=[40]
     )
     origin: Origin = Field(
         default=Origin(), description="Where the study came from.", examples=[{"CallingAet": "CS8100"}]
@@ -86,13 +95,17 @@ class Facts(Document):
     patient: Mapping[str, Values] = Field(
         default={}, description="What the CRM says of the patient.", examples=[{"AgeYears": 17}]
     )
-    urgency: Value = Field(default=None, description="Stat, Urgent, Routine or Background.", examples=["Routine"])
+    urgency: Value = Field(
+        default=None,
+        description="Stat, Urgent, Routine or Background; from the images and the order if it is not given.",
+        examples=["Routine"],
+    )
     order: Mapping[Keyword, Values] = Field(
         default={}, description="DICOM keywords of the worklist item.", examples=[{"AccessionNumber": "A1"}]
     )
 
     def dicom(self, keyword: str) -> tuple[str, ...]:
-        """The distinct values of the study and of every series, in that order."""
+        """The distinct values of the study and of every series, in that order; a path's in every item on it."""
         found = self.study.get(keyword, ()) + tuple(
             value for series in self.series for value in series.get(keyword, ())
         )

@@ -50,7 +50,17 @@ class TaskState(StrEnum):
     Dead = "Dead"
 
 
-S, D, N, T = StudyState, DeliveryState, NotificationState, TaskState
+class VersionState(StrEnum):
+    """Where one version of the configuration stands."""
+
+    Draft = "Draft"
+    Scheduled = "Scheduled"
+    Active = "Active"
+    Past = "Past"
+    Discarded = "Discarded"
+
+
+S, D, N, T, V = StudyState, DeliveryState, NotificationState, TaskState, VersionState
 
 STUDY: dict[StudyState, frozenset[StudyState]] = {
     S.Receiving: frozenset({S.Receiving, S.Complete}),  # another image · quiet long enough
@@ -62,11 +72,11 @@ STUDY: dict[StudyState, frozenset[StudyState]] = {
 DELIVERY: dict[DeliveryState, frozenset[DeliveryState]] = {
     D.Scheduled: frozenset({D.Scheduled, D.InProgress, D.Completed, D.Failed, D.Held, D.Blocked, D.Canceled}),
     D.InProgress: frozenset({D.InProgress, D.Scheduled, D.Completed, D.Failed, D.Held, D.Blocked, D.Canceled}),
-    D.Completed: frozenset({D.Scheduled}),  # a late or corrected image
-    D.Failed: frozenset({D.Scheduled, D.Canceled}),  # a person, or a new image
-    D.Held: frozenset({D.Scheduled, D.Canceled}),  # a person
-    D.Blocked: frozenset({D.Scheduled, D.Canceled}),  # the configuration permits it now
-    D.Canceled: frozenset({D.Scheduled}),  # a person
+    D.Completed: frozenset({D.Scheduled, D.Blocked}),  # a late or corrected image, which may go there or not
+    D.Failed: frozenset({D.Scheduled, D.Blocked, D.Canceled}),  # a person, or a new image
+    D.Held: frozenset({D.Scheduled, D.Blocked, D.Canceled}),  # a person
+    D.Blocked: frozenset({D.Scheduled, D.Blocked, D.Canceled}),  # it is permitted now, or refused for another reason
+    D.Canceled: frozenset({D.Scheduled, D.Blocked}),  # a person, or a rule asks for it again
 }
 
 NOTIFICATION: dict[NotificationState, frozenset[NotificationState]] = {
@@ -80,6 +90,14 @@ TASK: dict[TaskState, frozenset[TaskState]] = {
     T.Waiting: frozenset({T.Waiting, T.Running}),
     T.Running: frozenset({T.Waiting, T.Dead}),  # retried, or asked for again · given up
     T.Dead: frozenset({T.Waiting}),  # a person
+}
+
+VERSION: dict[VersionState, frozenset[VersionState]] = {
+    V.Draft: frozenset({V.Draft, V.Scheduled, V.Active, V.Discarded}),
+    V.Scheduled: frozenset({V.Draft, V.Active, V.Discarded}),  # its gates closed, or a person withdrew it
+    V.Active: frozenset({V.Past}),  # exactly one
+    V.Past: frozenset(),  # rolling back makes a new version of it
+    V.Discarded: frozenset(),
 }
 
 OWED = frozenset({D.Scheduled, D.InProgress, D.Failed, D.Held, D.Blocked})

@@ -26,5 +26,16 @@ def words(texts: Iterable[str]) -> frozenset[str]:
 
 def fold(text: str) -> str:
     """Lower case without accents, trimmed."""
+    return _plain(text).strip()
+
+
+def fold_blanks(text: str) -> str:
+    """Lower case without accents, each run of blanks as one space; one stays at either end."""
+    return re.sub(r"\s+", " ", _plain(text))
+
+
+def _plain(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(letter for letter in decomposed if not unicodedata.combining(letter)).strip()
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))

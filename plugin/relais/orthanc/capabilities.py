@@ -17,10 +17,11 @@ class Surroundings:
     authentication: bool
     remote_access: bool
     storage: str
+    filters: bool  # whether the plugin can filter Orthanc's own routes
     document: Mapping[str, Any]
 
     @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Surroundings:
+    def of(cls, document: Mapping[str, Any], *, filters: bool = True) -> Surroundings:
         """Read Orthanc's configuration; raises ValueError when Orthanc cannot carry Relais at all."""
         if not document.get("HttpServerEnabled", True):
             message = "HttpServerEnabled is false: Relais talks to Orthanc over its REST API and cannot work without it"
@@ -33,6 +34,7 @@ class Surroundings:
             authentication=bool(document.get("AuthenticationEnabled", remote)),
             remote_access=remote,
             storage=str(document.get("StorageDirectory", "OrthancStorage")),
+            filters=filters,
             document=document,
         )
 

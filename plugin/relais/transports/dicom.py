@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from relais.clock import Clock
 from relais.configuration.destinations import DicomDestination
+from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
 from relais.transports import query
 from relais.transports.dimse import MISSING, details_of, is_stored, of_commitment, of_store
 from relais.transports.modality import Modality
 from relais.transports.outcome import Outcome
-from relais.transports.port import Content, Item, OrthancApi, SendingError, Stop
+from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 
 LARGEST_JOB = 100
 """More, and a job's progress in per cent would not tell which instance it ended at."""
@@ -37,7 +39,11 @@ _NOT_YET_COMMITTED = {
 class DicomTransport:
     """One destination of kind `Dicom`."""
 
-    def __init__(self, orthanc: OrthancApi, name: str, destination: DicomDestination, content: Content) -> None:
+    def __init__(
+        self, orthanc: OrthancApi, name: str, destination: DicomDestination, content: Content, clock: Clock = WALL
+    ) -> None:
+        self._name = name
+        self._clock = clock
         self._orthanc = orthanc
         self._content = content
         self._peer = Modality(
@@ -56,12 +62,13 @@ class DicomTransport:
         self._peer.probe()
 
     def send(
-        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+        self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Send one batch: in one association, and a further one after each instance that the peer refuses.
 
         What the peer has already (0111), or took with a warning (B000, B006, B007), is through.
         """
+        admit(permit, self._name, items, self._clock)
         outcome = Outcome(progress)
         left = list(items)
         while left and outcome.goes_on:

@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
+from relais.clock import Clock
 from relais.configuration.destinations import DicomWebDestination
+from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.transports.outcome import Outcome
-from relais.transports.port import Content, Item, OrthancApi, SendingError, Stop
+from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 from relais.transports.web import INTERRUPTED, Answer, ContentChangedError, File, Web, absent, refusal
 
 PAGE = 500
@@ -61,10 +63,13 @@ class DicomWebTransport:
     def __init__(
         self,
         orthanc: OrthancApi,  # noqa: ARG002 - the content reads from it
-        name: str,  # noqa: ARG002 - every way of sending is made alike
+        name: str,
         destination: DicomWebDestination,
         content: Content,
+        clock: Clock = WALL,
     ) -> None:
+        self._name = name
+        self._clock = clock
         self._web = Web(destination, destination.token)
         self._content = content
         self._too_large: int | None = None
@@ -74,9 +79,10 @@ class DicomWebTransport:
         self._web.probe("OPTIONS", "/studies")
 
     def send(
-        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+        self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Send them in one request; in several where it is too large, or refused as a whole for some of them."""
+        admit(permit, self._name, items, self._clock)
         outcome = Outcome(progress)
         waiting = deque(self._parts(list(items)))
         with self._web.cut_at(stopping):

@@ -18,14 +18,16 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from relais.clock import Clock
 from relais.configuration.destinations import FilesDestination
+from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
 from relais.transports.files_folder import FolderStore
 from relais.transports.files_s3 import S3Store
 from relais.transports.files_sftp import SftpStore
 from relais.transports.files_store import Place, Store
-from relais.transports.port import Content, Item, OrthancApi, SendingError, Stop
+from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 
 STORES: Mapping[str, Callable[[FilesDestination], Store]] = {"file": FolderStore, "s3": S3Store, "sftp": SftpStore}
 
@@ -39,10 +41,13 @@ class FilesTransport:
     def __init__(
         self,
         orthanc: OrthancApi,
-        name: str,  # noqa: ARG002 - every way of sending is made alike
+        name: str,
         destination: FilesDestination,
         content: Content,
+        clock: Clock = WALL,
     ) -> None:
+        self._name = name
+        self._clock = clock
         self._orthanc = orthanc
         self._content = content
         self._previews = destination.previews
@@ -53,9 +58,10 @@ class FilesTransport:
         self._store.probe()
 
     def send(
-        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+        self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Write each file that is not there yet, then the manifest."""
+        admit(permit, self._name, items, self._clock)
         refused: dict[str, SendingError] = {}
         manifests: dict[str, Manifest] = {}
         with self._store.opened(stopping) as place:

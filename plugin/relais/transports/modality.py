@@ -49,7 +49,16 @@ class Modality:
         self._path = f"/modalities/{name}"
         self._address = (host, port)
         self._timeout = timeout
-        self._definition: dict[str, Any] = {"AET": aet, "Host": host, "Port": port, "UseDicomTls": tls}
+        # Whoever calls themselves by the peer's title may fetch nothing by that: an AE title proves nothing.
+        self._definition: dict[str, Any] = {
+            "AET": aet,
+            "Host": host,
+            "Port": port,
+            "UseDicomTls": tls,
+            "AllowFind": False,
+            "AllowGet": False,
+            "AllowMove": False,
+        }
         self._caller: dict[str, Any] = {} if local_aet is None else {"LocalAet": local_aet}
         self._defined = False
         self._pace: float | None = None

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from relais.clock import Clock
 from relais.configuration.destinations import MoveDestination
 from relais.configuration.models import Source
+from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
 from relais.transports import query
 from relais.transports.dimse import details_of, of_query
 from relais.transports.modality import Ending, Modality
 from relais.transports.outcome import Outcome
-from relais.transports.port import Content, Item, OrthancApi, SendingError, Stop
+from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 from relais.transports.query import Found
 
 ROUND = 10
@@ -31,11 +33,14 @@ class MoveTransport:
     def __init__(
         self,
         orthanc: OrthancApi,
-        name: str,  # noqa: ARG002 - every way of sending is made alike
+        name: str,
         destination: MoveDestination,
         content: Content,  # noqa: ARG002 - the source sends what it has
         source: Source,
+        clock: Clock = WALL,
     ) -> None:
+        self._name = name
+        self._clock = clock
         self._aet = destination.aet
         self._source = Modality(
             orthanc,
@@ -53,12 +58,13 @@ class MoveTransport:
         self._source.probe()
 
     def send(
-        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+        self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Have the source move them: a whole series at once, where it has no more of it than these.
 
         Refused are those that the source has not, or whose sub-operation failed; both pass.
         """
+        admit(permit, self._name, items, self._clock)
         outcome = Outcome(progress)
         for series in query.by_series(items):
             if stopping.is_set():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from relais.clock import Clock
 from relais.configuration import (
     Destination,
     DicomDestination,
@@ -13,35 +14,35 @@ from relais.configuration import (
     Source,
 )
 from relais.transports.content import Stored
-from relais.transports.port import Content, OrthancApi, Transport
+from relais.transports.port import WALL, Content, OrthancApi, Transport
 
 
 def open_transport(
-    orthanc: OrthancApi, name: str, destination: Destination, sources: Mapping[str, Source]
+    orthanc: OrthancApi, name: str, destination: Destination, sources: Mapping[str, Source], clock: Clock = WALL
 ) -> Transport:
-    """The way to the destination of this name."""
+    """The way to the destination of this name; `clock` is that of the permits."""
     content = _content(orthanc, destination)
     match destination:
         case DicomDestination():
             from relais.transports.dicom import DicomTransport
 
-            return DicomTransport(orthanc, name, destination, content)
+            return DicomTransport(orthanc, name, destination, content, clock)
         case MoveDestination():
             from relais.transports.move import MoveTransport
 
-            return MoveTransport(orthanc, name, destination, content, sources[destination.source])
+            return MoveTransport(orthanc, name, destination, content, sources[destination.source], clock)
         case DicomWebDestination():
             from relais.transports.dicomweb import DicomWebTransport
 
-            return DicomWebTransport(orthanc, name, destination, content)
+            return DicomWebTransport(orthanc, name, destination, content, clock)
         case FilesDestination():
             from relais.transports.files import FilesTransport
 
-            return FilesTransport(orthanc, name, destination, content)
+            return FilesTransport(orthanc, name, destination, content, clock)
         case _:
             from relais.transports.peer import PeerTransport
 
-            return PeerTransport(orthanc, name, destination, content)
+            return PeerTransport(orthanc, name, destination, content, clock)
 
 
 def _content(orthanc: OrthancApi, destination: Destination) -> Content:

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from relais.clock import Clock
 from relais.configuration.destinations import PeerDestination
+from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.transports.outcome import Outcome
-from relais.transports.port import Content, Item, OrthancApi, SendingError, Stop
+from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 from relais.transports.web import INTERRUPTED, Answer, ContentChangedError, File, Web, absent, refusal
 
 AT_ONCE = 2
@@ -76,10 +78,13 @@ class PeerTransport:
     def __init__(
         self,
         orthanc: OrthancApi,  # noqa: ARG002 - the content reads from it
-        name: str,  # noqa: ARG002 - every way of sending is made alike
+        name: str,
         destination: PeerDestination,
         content: Content,
+        clock: Clock = WALL,
     ) -> None:
+        self._name = name
+        self._clock = clock
         self._web = Web(destination, at_once=AT_ONCE)
         self._content = content
 
@@ -90,9 +95,10 @@ class PeerTransport:
             raise refusal(answer.status)
 
     def send(
-        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+        self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Send them, two at once: while the peer stores one, the next is on its way."""
+        admit(permit, self._name, items, self._clock)
         course = _Course(items, progress)
         with ThreadPoolExecutor(AT_ONCE - 1, "relais-peer") as others:
             running = [others.submit(self._work, course, stopping) for _ in items[1:AT_ONCE]]

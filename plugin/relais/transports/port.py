@@ -6,7 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from relais.clock import Clock, SystemClock
+from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
+
+WALL: Clock = SystemClock()
+"""This machine's clock, for transports that are given no other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,10 +111,11 @@ class Transport(Protocol):
         ...
 
     def send(
-        self, items: Sequence[Item], *, progress: Callable[[int], None], stopping: Stop
+        self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Send these instances, in this order; returns when the peer has answered for each one.
 
+        Nothing leaves without a permit for this destination and this study that holds now (see `admit`).
         Answers those that the peer refused by their Orthanc id; it has all others. Calls `progress` with how many are
         through. Raises SendingError where nothing can be said of the batch, or nothing of it got through; when
         `stopping` is set it gives the batch up with InterruptedError.
@@ -123,6 +129,14 @@ class Transport(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def admit(permit: Permit, destination: str, items: Sequence[Item], clock: Clock) -> None:
+    """The first thing that every `send` does; raises SendingError where the permit is not for this, or has expired."""
+    if not isinstance(permit, Permit) or not permit.covers(destination, {each.study_instance_uid for each in items}):
+        raise SendingError(ErrorClass.Permanent, "no-permit", "the permit is for another study or destination")
+    if not permit.holds(clock.now()):
+        raise SendingError(ErrorClass.Transient, "permit-expired", "the permit expired before anything was sent")
 
 
 @runtime_checkable

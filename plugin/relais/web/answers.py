@@ -78,7 +78,8 @@ class DeliveryAnswer(Answer):
     next_attempt: datetime | None
     last_error: dict[str, Any] | None
     reasons: list[dict[str, Any]] = Field(
-        description="Rule, Pool, FailoverOf or RedirectedFrom asked for it; Hold and Canceled have a person's words."
+        description="Rule, Pool, FailoverOf or RedirectedFrom asked for it; Hold and Canceled have a person's words; "
+        "Refused is a code of what the law refuses, with its Values and Articles."
     )
     failover_of: str | None = Field(description="The destination that it stands in for.")
     proof: dict[str, Any] | None = Field(
@@ -182,6 +183,10 @@ class EvaluationAnswer(Answer):
     configuration: str
     facts: dict[str, Any]
     decision: dict[str, Any]
+    deliveries: list[dict[str, Any]] = Field(
+        description="Destination and Purpose of each, with a destination in the place of a pool; whether it is "
+        "Permitted by law, or the Reasons why not. Of a study that is held, what is kept back."
+    )
 
 
 def study_values(row: Any, deliveries: list[DeliveryAnswer], *, patient: bool) -> dict[str, Any]:

@@ -12,12 +12,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import BaseConverter, IntegerConverter, Map
 
 from relais.database import is_unavailable
-from relais.errors import OrthancUnavailableError, StateError, UnknownError
+from relais.domain.document import DocumentError, Problem
+from relais.errors import ConflictError, OrthancUnavailableError, RefusedByLawError, StateError, UnknownError
 from relais.texts import _
+from relais.texts_residency import say_refusal
 from relais.web import api
 from relais.web.bridge import log_failure
 from relais.web.composition import Call, Relais, current_call, relais
-from relais.web.errors import CONFLICTS, Detail, ErrorAnswer, RefusedError, not_found
+from relais.web.errors import CONFLICTS, Detail, ErrorAnswer, RefusedError, invalid, not_found
 from relais.web.language import LANGUAGE_COOKIE, LANGUAGES, Texts
 from relais.web.permissions import NOBODY, identify, permission_of
 from relais.web.requests import check_origin
@@ -96,6 +98,7 @@ def create_application(relais: Relais) -> Application:
     application.register_error_handler(HTTPException, _http_error)
     application.register_error_handler(UnknownError, _unknown)
     application.register_error_handler(StateError, _conflict)
+    application.register_error_handler(DocumentError, _invalid)
     application.register_error_handler(OrthancUnavailableError, _unavailable)
     application.register_error_handler(Exception, _failed)
     for routes in api.ALL:
@@ -161,7 +164,15 @@ def _unknown(error: UnknownError) -> Response:
 
 
 def _conflict(error: StateError) -> Response:
-    return _refused(RefusedError(409, CONFLICTS[error.code], error.values))
+    reasons = error.reasons if isinstance(error, RefusedByLawError) else ()
+    words = [say_refusal(each, current_call().texts.language) for each in reasons]
+    problems = [Problem("Destination", error.code, {"detail": each}) for each in words]
+    problems += error.problems if isinstance(error, ConflictError) else ()
+    return _refused(RefusedError(409, CONFLICTS[error.code], error.values, problems=problems))
+
+
+def _invalid(error: DocumentError) -> Response:
+    return _refused(invalid(error.problems))
 
 
 def _unavailable(_error: OrthancUnavailableError) -> Response:

@@ -22,7 +22,10 @@ from relais.notify import Notify
 from relais.orthanc import Orthanc
 from relais.orthanc.capabilities import Surroundings
 from relais.receive import Feed
+from relais.replay import Replay
+from relais.restrictions import Restrictions
 from relais.tasks import Tasks
+from relais.versions import Versions
 from relais.web.language import Texts
 from relais.web.metrics import Metrics
 from relais.web.permissions import Caller, Gate
@@ -57,11 +60,17 @@ class Relais(Protocol):
     @property
     def ledger(self) -> Ledger: ...
     @property
+    def restrictions(self) -> Restrictions: ...
+    @property
     def deliver(self) -> Deliver: ...
     @property
     def connectivity(self) -> Connectivity: ...
     @property
     def notify(self) -> Notify: ...
+    @property
+    def replay(self) -> Replay: ...
+    @property
+    def versions(self) -> Versions: ...
     @property
     def worker(self) -> Worker: ...
     @property

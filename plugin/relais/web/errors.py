@@ -19,6 +19,9 @@ KINDS = {
     "notification": _("There is no notification {name} that you may see"),
     "subscriber": _("There is no subscriber {name}"),
     "task": _("There is no dead task {name}"),
+    "restriction": _("There is no restriction {name}"),
+    "replay": _("There is no replay {name}"),
+    "version": _("There is no version {name} of the configuration"),
 }
 """What a caller is told about something that is not there."""
 
@@ -28,11 +31,28 @@ CONFLICTS = {
     "delivery-held": _("The delivery is held; release it first"),
     "delivery-not-held": _("The delivery is not held, it is {state}"),
     "delivery-state": _("A delivery that is {state} cannot become {wanted}"),
+    "refused-by-law": _("The study may not go to {destination}"),
+    "restriction-lifted": _("The restriction was lifted before"),
     "same-destination": _("The delivery goes to this destination already"),
     "lane-paused": _("The destination is paused already"),
     "lane-open": _("The destination is neither paused nor waiting"),
     "subscriber-disabled": _("The subscriber is disabled; enable it first"),
     "subscriber-enabled": _("The subscriber is enabled already"),
+    "replays-waiting": _("{limit} replays wait or run already; wait for one, or cancel it"),
+    "replay-over": _("The replay is over already"),
+    "version-state": _("Version {number} does not allow this: it is {state}"),
+    "version-edited": _("Version {number} was edited in the database by hand; it is not used"),
+    "version-outdated": _(
+        "Version {number} was based on version {base}, and version {active} became active since; see what changed"
+    ),
+    "draft-changed": _("{editor} changed version {number} meanwhile; look at it again"),
+    "approval-own": _("You wrote on version {number}; somebody else must approve it"),
+    "approval-missing": _(
+        "Version {number} bears on where images may go, or the policy asks for it: a second person "
+        "must approve it first"
+    ),
+    "examples-fail": _("Examples of the rules of version {number} fail"),
+    "file-is-the-source": _("Orthanc's configuration file is the source (ConfigurationSource); change it there"),
 }
 """What a caller is told when the state of a thing does not allow what was asked, by the code of the StateError."""
 

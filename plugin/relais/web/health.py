@@ -13,6 +13,7 @@ from relais.errors import OrthancError, OrthancUnavailableError
 from relais.texts import _
 from relais.web.answers_operation import Check
 from relais.web.composition import Call
+from relais.web.ways_out import open_ways
 
 VITAL = frozenset({"Database", "Orthanc", "Feed", "Worker"})
 """Without one of these Relais does not work; what the other checks find is a matter for a person, not for a restart."""
@@ -52,7 +53,8 @@ def checks(call: Call) -> list[Check]:
 
 def findings(call: Call) -> list[str]:
     """What in Orthanc's configuration makes Relais slower or less safe than it could be."""
-    return [call.texts.say(FINDINGS[code]) for code in call.relais.surroundings.findings()]
+    found = [call.texts.say(FINDINGS[code]) for code in call.relais.surroundings.findings()]
+    return found + [what for what, _advice in open_ways(call)]
 
 
 def _database(call: Call) -> str | None:

@@ -30,8 +30,14 @@ class Permission(StrEnum):
     ChangeTasks = "ChangeTasks"
     EvaluateRules = "EvaluateRules"
     ViewConfiguration = "ViewConfiguration"
+    ChangeConfiguration = "ChangeConfiguration"
+    ApproveConfiguration = "ApproveConfiguration"
+    ViewReplays = "ViewReplays"
     ViewMetrics = "ViewMetrics"
     ViewAudit = "ViewAudit"
+    ViewRestrictions = "ViewRestrictions"
+    ChangeRestrictions = "ChangeRestrictions"
+    UseWaysOut = "UseWaysOut"
 
 
 P = Permission
@@ -40,17 +46,21 @@ _LOOK = frozenset({P.Enter, P.ViewStudies, P.ViewDeliveries, P.ViewDestinations,
 _OPERATE = frozenset(
     {P.ChangeStudies, P.ChangeDeliveries, P.ChangeDestinations, P.ChangeNotifications, P.ViewTasks, P.ChangeTasks}
 )
+_RESTRICT = frozenset({P.ViewRestrictions, P.ChangeRestrictions})
+_REVIEW = frozenset({P.ViewConfiguration, P.ApproveConfiguration, P.ViewReplays})
 
 ROLES: Mapping[str, frozenset[Permission]] = {
     "Viewer": _LOOK | {P.ViewPatients},
     "Operator": _LOOK | _OPERATE | {P.ViewPatients, P.EvaluateRules, P.ViewMetrics},
     "Administrator": frozenset(Permission),
     "Auditor": _LOOK | {P.ViewConfiguration, P.ViewAudit},
-    "PrivacyOfficer": _LOOK | {P.ViewPatients, P.EvaluateRules, P.ViewConfiguration, P.ViewAudit},
+    "PrivacyOfficer": _LOOK | _RESTRICT | _REVIEW | {P.ViewPatients, P.EvaluateRules, P.ViewAudit},
 }
 """The one table of who may do what; an Auditor sees studies without their patients."""
 
-WHOLE = frozenset({P.ChangeDestinations, P.ViewTasks, P.ChangeTasks})
+WHOLE = _RESTRICT | {
+    *(P.ChangeDestinations, P.ViewTasks, P.ChangeTasks, P.ChangeConfiguration, P.ApproveConfiguration, P.UseWaysOut),
+}
 """What reaches beyond one clinic: for callers of all clinics only."""
 
 
@@ -100,7 +110,7 @@ def identify(gate: Gate, configuration: Configuration, authorization: str | None
         )
     if not gate.authentication:
         return LOCAL
-    name = _name(authorization)
+    name = name_of(authorization)
     if name is None:
         challenge = {"WWW-Authenticate": 'Basic realm="Orthanc Secure Area"'}
         raise RefusedError(401, "Log in with a user of Orthanc", headers=challenge)
@@ -112,7 +122,7 @@ def identify(gate: Gate, configuration: Configuration, authorization: str | None
     return Caller(name=name, permissions=permissions, clinics=clinics, language=user.language)
 
 
-def _name(authorization: str | None) -> str | None:
+def name_of(authorization: str | None) -> str | None:
     """The user of an `Authorization: Basic` header (RFC 7617)."""
     scheme, _, credentials = (authorization or "").partition(" ")
     if scheme.lower() != "basic":

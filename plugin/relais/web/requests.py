@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from flask import Request
 
 from relais.domain.document import Document, DocumentError, Problem, parse, path_of
+from relais.domain.json_text import RepeatedKeyError, read_json
 from relais.web.errors import RefusedError, invalid
 
 LARGEST = 1_000_000
@@ -39,8 +39,9 @@ def read_body(request: Request, model: type[AnyDocument]) -> AnyDocument:
     if request.mimetype != "application/json":
         raise RefusedError(415, "Send the body as application/json")
     body = request.get_data(cache=False)
-    if len(body) > LARGEST:
-        raise RefusedError(413, "The body has more than {limit} bytes", {"limit": LARGEST})
+    limit = getattr(model, "LARGEST_BODY", LARGEST)
+    if len(body) > limit:
+        raise RefusedError(413, "The body has more than {limit} bytes", {"limit": limit})
     return _shaped(model, _json(body))
 
 
@@ -57,7 +58,7 @@ def _json(body: bytes) -> object:
     if not body.strip():
         raise RefusedError(400, "The body is empty")
     try:
-        document: object = json.loads(body.decode(), parse_constant=_not_json, parse_float=_finite)
+        document = read_json(body.decode())
     except UnicodeDecodeError:
         raise RefusedError(400, "The body is not UTF-8") from None
     except RecursionError:
@@ -66,22 +67,14 @@ def _json(body: bytes) -> object:
         raise RefusedError(
             400, "The body is not JSON: line {line}, column {column}", {"line": error.lineno, "column": error.colno}
         ) from None
-    except ValueError:  # a number that no JSON needs, such as NaN, 1e999 or 5,000 digits
+    except RepeatedKeyError as error:
+        name = error.name[:100]
+        raise RefusedError(400, "The body has the key {name} more than once in one object", {"name": name}) from None
+    except ValueError:
         raise RefusedError(400, "The body has a number that cannot be kept") from None
     if any(len(path) > DEEPEST for path, _ in _walk(document)):
         raise RefusedError(400, "The body is nested deeper than {limit} levels", {"limit": DEEPEST})
     return document
-
-
-def _not_json(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
 
 
 def _walk(document: object) -> Iterator[tuple[tuple[str | int, ...], object]]:

@@ -90,6 +90,18 @@ class Routes:
         """Register a write, or a question that does not fit into a URL."""
         return self._add("POST", path, permission, answer, body=body, statuses=statuses)
 
+    def put(
+        self,
+        path: str,
+        permission: Permission,
+        answer: Any,
+        *,
+        body: type[Document],
+        statuses: dict[int, str] | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Register a write that replaces something."""
+        return self._add("PUT", path, permission, answer, body=body, statuses=statuses)
+
     def register(self, application: Flask) -> None:
         """Add every route to the application."""
         for route in self.routes:

@@ -21,7 +21,8 @@ from relais.web.answers import Answer
 class WaitsFor(StrEnum):
     """What stands between a delivery and its next image."""
 
-    Person = "Person"  # it is held, blocked or given up
+    Person = "Person"  # it is held or given up
+    Law = "Law"  # it may not go there: it is judged again then, or when something changes
     Paused = "Paused"  # somebody paused its lane
     Down = "Down"  # its lane's peer could not be reached: it is tried again then
     Window = "Window"  # the destination takes nothing at this time of the day
@@ -34,6 +35,7 @@ class WaitsFor(StrEnum):
 
 WORDS: Mapping[WaitsFor, str] = {
     WaitsFor.Person: _("a person to decide"),
+    WaitsFor.Law: _("the law to allow it"),
     WaitsFor.Paused: _("its lane to be resumed"),
     WaitsFor.Down: _("the destination to be reached"),
     WaitsFor.Window: _("the window to open"),
@@ -51,7 +53,7 @@ class Waits(Answer):
 
     for_: WaitsFor = Field(
         alias="For",
-        description="Person, Paused, Down (its lane's peer), Window, Bandwidth, Backoff, Proof, Images or Turn.",
+        description="Person, Law, Paused, Down (its lane's peer), Window, Bandwidth, Backoff, Proof, Images or Turn.",
     )
     until: datetime | None = Field(description="Null where nobody knows.")
 
@@ -70,7 +72,9 @@ class Waiting:
         state = row["state"]
         if state in (DeliveryState.Completed, DeliveryState.Canceled):
             return None
-        if state in (DeliveryState.Held, DeliveryState.Failed, DeliveryState.Blocked) or row["held_by"]:
+        if state == DeliveryState.Blocked:
+            return Waits(for_=WaitsFor.Law, until=row["next_attempt"])
+        if state in (DeliveryState.Held, DeliveryState.Failed) or row["held_by"]:
             return Waits(for_=WaitsFor.Person, until=None)
         if state == DeliveryState.InProgress:
             return self._under_way(row)

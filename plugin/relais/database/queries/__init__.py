@@ -5,7 +5,19 @@ Lists are paged by key: pass the last row's id as `before` to go on, so that not
 arrive.
 """
 
-from relais.database.queries import audit, deliveries, history, lanes, notifications, studies, tasks, timeline
+from relais.database.queries import audit, deliveries, history, lanes, notifications, replays, studies, tasks, timeline
 from relais.database.queries.paging import Rows, Scope
 
-__all__ = ["Rows", "Scope", "audit", "deliveries", "history", "lanes", "notifications", "studies", "tasks", "timeline"]
+__all__ = [
+    "Rows",
+    "Scope",
+    "audit",
+    "deliveries",
+    "history",
+    "lanes",
+    "notifications",
+    "replays",
+    "studies",
+    "tasks",
+    "timeline",
+]

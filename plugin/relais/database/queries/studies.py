@@ -20,17 +20,9 @@ from sqlalchemy import (
     select,
 )
 
+from relais.database.configuration_tables import version
 from relais.database.queries.paging import Rows, Scope, counted, distinct, page, visible
-from relais.database.tables import (
-    configuration,
-    decision,
-    delivery,
-    instance,
-    series,
-    study,
-    study_modality,
-    study_word,
-)
+from relais.database.tables import decision, delivery, instance, series, study, study_modality, study_word
 from relais.domain.words import words
 
 NARROW = 1000
@@ -149,7 +141,7 @@ def modalities(connection: Connection) -> list[str]:
 def configuration_document(connection: Connection, digest: str) -> dict[str, Any] | None:
     """The configuration of this hash that was once active, secrets redacted."""
     found: dict[str, Any] | None = connection.execute(
-        select(configuration.c.document).where(configuration.c.digest == digest)
+        select(version.c.document).where(version.c.digest == digest).order_by(version.c.number.desc()).limit(1)
     ).scalar()
     return found
 

@@ -10,7 +10,8 @@ from relais.bulk import Act, Order
 from relais.database import queries
 from relais.database.queries.deliveries import DeliveryFilter
 from relais.domain.document import Problem, nearest
-from relais.errors import StateError, UnknownError
+from relais.errors import RefusedByLawError, StateError, UnknownError
+from relais.texts_residency import say_refusal
 from relais.web.answers import DeliveryAnswer, Done, Page, page_of
 from relais.web.answers_delivery import (
     AttemptAnswer,
@@ -152,7 +153,10 @@ def bulk(call: Call, body: BulkCommand) -> BulkAnswer:
 def _refusal(call: Call, error: StateError | UnknownError) -> str:
     if isinstance(error, UnknownError):
         return call.texts.say(KINDS[error.kind], name=error.name)
-    return call.texts.say(CONFLICTS[error.code], **error.values)
+    refusal = call.texts.say(CONFLICTS[error.code], **error.values)
+    if not isinstance(error, RefusedByLawError):
+        return refusal
+    return ": ".join([refusal, "; ".join(say_refusal(each, call.texts.language) for each in error.reasons)])
 
 
 def _check_destination(call: Call, name: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from relais.domain.document import Problem
-from relais.domain.routing import decide
+from relais.domain.routing import Explain
+from relais.judgement import judged
+from relais.residency import in_force
 from relais.web.answers import EvaluationAnswer
 from relais.web.api.studies import record_view, visible_study
 from relais.web.composition import Call
 from relais.web.errors import invalid
+from relais.web.explained import explained
 from relais.web.permissions import Permission
 from relais.web.questions import Evaluation
 from relais.web.routes import Routes
@@ -28,5 +31,14 @@ def evaluate(call: Call, body: Evaluation) -> EvaluationAnswer:
             row = visible_study(connection, call, uid)
         record_view(call, "facts.viewed", row)
         facts = call.relais.studies.facts(uid)
-    decided = decide(facts, configuration.rules, configuration.otherwise, call.relais.clock.now())
-    return EvaluationAnswer(configuration=configuration.digest, facts=facts.to_json(), decision=decided.to_json())
+    now = call.relais.clock.now()
+    with call.relais.database.read() as connection:
+        restrictions = in_force(connection, now)
+    patient = next(iter(facts.dicom("PatientID")), "")
+    found = judged(facts, configuration, now, patient=patient, restrictions=restrictions, explain=Explain.Everything)
+    return EvaluationAnswer(
+        configuration=configuration.digest,
+        facts=facts.to_json(),
+        decision=explained(found.decision, call.texts.language),
+        deliveries=[each.to_json() for each in found.deliveries or found.held_back],
+    )

@@ -26,6 +26,7 @@ from relais.web.answers import (
 )
 from relais.web.composition import Call
 from relais.web.errors import not_found
+from relais.web.explained import explained
 from relais.web.permissions import Permission
 from relais.web.questions import Command, PreviewQuery, StudyQuery, StudySearch
 from relais.web.routes import Routes
@@ -89,7 +90,9 @@ def explanation(call: Call, StudyInstanceUID: str) -> ExplanationAnswer:  # noqa
     with call.relais.database.read() as connection:
         row = visible_study(connection, call, StudyInstanceUID)
     record_view(call, "explanation.viewed", row)
-    return ExplanationAnswer.model_validate({**row, "decision": row["document"]})
+    decided = None if row["document"] is None else Decision.from_json(row["document"])
+    answer = None if decided is None else explained(decided, call.texts.language)
+    return ExplanationAnswer.model_validate({**row, "decision": answer})
 
 
 @routes.get(ONE + "/preview", Permission.ViewPatients, bytes, query=PreviewQuery, media=IMAGE_TYPES)

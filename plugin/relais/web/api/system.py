@@ -8,7 +8,6 @@ from typing import Any
 from flask import Response, current_app
 
 from relais import __version__
-from relais.configuration import schema
 from relais.web.answers_operation import HealthAnswer, SystemAnswer
 from relais.web.composition import Call
 from relais.web.health import VITAL, checks, findings
@@ -45,18 +44,6 @@ def health(call: Call) -> Response:
     found = checks(call)
     healthy = all(check.healthy for check in found if check.name in VITAL)
     return json_answer(HealthAnswer, HealthAnswer(healthy=healthy, checks=found), 200 if healthy else 503)
-
-
-@routes.get("/v1/configuration", Permission.ViewConfiguration, dict[str, Any])
-def configuration(call: Call) -> dict[str, Any]:
-    """The active configuration as it was written, its secrets redacted."""
-    return dict(call.relais.configuration.document)
-
-
-@routes.get("/v1/configuration/schema", Permission.Enter, dict[str, Any])
-def configuration_schema(_call: Call) -> dict[str, Any]:
-    """The JSON Schema of the configuration."""
-    return schema()
 
 
 @routes.get("/metrics", Permission.ViewMetrics, str, media="text/plain")

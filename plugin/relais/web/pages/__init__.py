@@ -11,14 +11,24 @@ from relais.web.pages import (
     delivery,
     destination,
     destinations,
+    network,
+    network_editor,
     notices,
+    replays,
+    rule_builder,
+    rules,
     studies,
     study,
     system,
+    try_it,
+    versions,
 )
 from relais.web.pages.shell import furnish, pages
 
-VIEWS = (dashboard, studies, study, deliveries, delivery, destinations, destination, notices, audit, system)
+VIEWS = (
+    *(dashboard, studies, study, deliveries, delivery, destinations, destination, notices, audit, system),
+    *(network, network_editor, rules, rule_builder, try_it, versions, replays),
+)
 """Every module that adds views to `pages`."""
 
 

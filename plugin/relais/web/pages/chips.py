@@ -66,6 +66,7 @@ RULE = {
     "Failed": Chip(_("Did not apply"), "ended"),
     "NotAsked": Chip(_("Not asked"), "ended"),
     "Disabled": Chip(_("Switched off"), "ended"),
+    "NotInForce": Chip(_("Not in force"), "ended"),
 }
 
 GRADE = {

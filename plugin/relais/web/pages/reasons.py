@@ -14,6 +14,7 @@ from relais.configuration import Destination
 from relais.domain.completeness import Completion
 from relais.domain.windows import Day, Window
 from relais.texts import _
+from relais.texts_residency import say_refusal
 from relais.web.pages.shell import count, language, number, say, stored
 
 
@@ -76,6 +77,8 @@ def _reason(each: Mapping[str, Any]) -> Why | None:
     for key, message in _ASKED.items():
         if key in each:
             return Why(text=say(message, name=each[key]))
+    if "Refused" in each:
+        return Why(text=say("Refused: {reason}", reason=say_refusal(each, language())))
     by = each.get("By", "?")
     if "RedirectedFrom" in each:
         text = say("Redirected from {name}, by {person}", name=each["RedirectedFrom"], person=by)

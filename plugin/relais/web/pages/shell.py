@@ -50,6 +50,7 @@ PLACES = (
     Place("pages.studies", _("Studies"), Permission.ViewStudies),
     Place("pages.deliveries", _("Deliveries"), Permission.ViewDeliveries),
     Place("pages.destinations", _("Destinations"), Permission.ViewDestinations),
+    Place("pages.network", _("Network"), Permission.ViewConfiguration),
     Place("pages.notices", _("Notices"), Permission.ViewNotifications),
     Place("pages.audit", _("Audit"), Permission.ViewAudit),
     Place("pages.system", _("System"), Permission.Enter),
@@ -60,6 +61,15 @@ PARTS_OF = {
     "pages.delivery": "pages.deliveries",
     "pages.destination": "pages.destinations",
     "pages.notice": "pages.notices",
+    "pages.network_new": "pages.network",
+    "pages.network_part": "pages.network",
+    "pages.rules": "pages.network",
+    "pages.rule_new": "pages.network",
+    "pages.rule_edit": "pages.network",
+    "pages.try_it": "pages.network",
+    "pages.versions": "pages.network",
+    "pages.version": "pages.network",
+    "pages.replay": "pages.network",
 }
 """Pages that stand below a place."""
 
@@ -135,7 +145,8 @@ def nothing(address: str) -> NoReturn:
 @pages.after_request
 def speak(response: Response) -> Response:
     """Show an error as a page to a browser that asked for one; scripts get the API's document."""
-    if response.is_json and request.accept_mimetypes.accept_html and "HX-Request" not in request.headers:
+    script = "HX-Request" in request.headers or "X-Relais" in request.headers
+    if response.is_json and request.accept_mimetypes.accept_html and not script:
         message = (response.get_json() or {}).get("Error", "")
         page = render_template("error.html", status=response.status_code, message=message)
         response.set_data(page)

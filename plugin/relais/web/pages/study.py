@@ -140,4 +140,7 @@ def _clinic_reason(row: RowMapping) -> str:
     )
     level = Level(reason["Level"]) if reason["Level"] else None
     clinic = None if reason["Ambiguous"] else row["clinic"]
-    return explain_clinic(Resolution(clinic=clinic, level=level, evidence=evidence), current_call().texts.language)
+    resolution = Resolution(
+        clinic=clinic, level=level, evidence=evidence, by_default=reason.get("ByDefault", False) and clinic is not None
+    )
+    return explain_clinic(resolution, current_call().texts.language)

@@ -13,6 +13,7 @@ from relais.web.health import FINDINGS, checks
 from relais.web.pages.shell import pages, say
 from relais.web.permissions import Permission, requires
 from relais.web.questions import TaskQuery
+from relais.web.ways_out import open_ways
 
 ADVICE = {
     "few-concurrent-jobs": _('Set "ConcurrentJobs": 16 in Orthanc\'s configuration.'),
@@ -40,6 +41,7 @@ def system() -> str:
     """The page."""
     call = current_call()
     found = [(say(FINDINGS[code]), say(ADVICE[code])) for code in call.relais.surroundings.findings()]
+    found += open_ways(call)
     return render_template("system.html", about=api.system(call), findings=found, **_now())
 
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from relais.database.tables import Id, Instant
+from relais.database.columns import Id, Instant
 
 revision = "0002"
 down_revision = "0001"
