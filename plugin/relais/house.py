@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ SENDING = 24
 """Connections to Orthanc for what is sent; with the others, fewer than its HttpThreadsCount (50)."""
 LOOK = 1.0
 """Seconds between looks for another active version: any node may have activated it."""
+AGAIN = 30.0
+"""Seconds until a version is tried again that could not be followed, such as for want of a secret's file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +108,8 @@ class House:
         self._application = application(relais)
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._runs = False
+        self._failed: tuple[str, float] | None = None  # the version that could not be followed, and when that was
         self._watch = threading.Thread(target=self._look, name="relais-versions", daemon=True)
 
     def __call__(self, environment: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -113,10 +118,10 @@ class House:
 
     def start(self) -> None:
         """Begin to work, from where the last process ended."""
+        self._watch.start()
         with self._lock:
             self.relais.start()
-        if self.relais.ground.seat.source != FROM_FILE:
-            self._watch.start()
+            self._runs = True
 
     def stop(self) -> None:
         """End within the five seconds that are promised."""
@@ -133,17 +138,29 @@ class House:
         while not self._ended.wait(LOOK):
             try:
                 self._follow()
-            except Exception:  # one of the boundaries: what runs goes on
-                log.exception("the active version could not be taken over; the former one goes on")
+            except Exception:  # one of the boundaries
+                log.exception("the active version cannot be followed yet: until then nothing is decided or sent here")
 
     def _follow(self) -> None:
-        if self.relais.versions.active_digest() == self.relais.configuration.digest:
+        """Build the house of the active version, if that is another one, or if it did not come to work."""
+        with self._lock:
+            former, runs = self.relais, self._runs
+        if runs and (self._is_file or former.versions.active_digest() == former.configuration.digest):
             return
-        following = self._compose(self.relais.versions.active_configuration())
+        digest = former.versions.active_digest()
+        if self._failed is not None and self._failed[0] == digest and time.monotonic() < self._failed[1] + AGAIN:
+            return
+        self._failed = (digest, time.monotonic())
+        following = self._compose(former.versions.active_configuration())
         application = self._make_application(following)
         with self._lock:
             if self._ended.is_set():
                 return
-            self.relais.stop()
-            self.relais, self._application = following, application
+            former.stop()
+            self.relais, self._application, self._runs = following, application, False
             following.start()
+            self._runs, self._failed = True, None
+
+    @property
+    def _is_file(self) -> bool:
+        return self.relais.ground.seat.source == FROM_FILE

@@ -1,6 +1,8 @@
 """Another version becomes active while Orthanc runs: the house is built anew, and nothing is lost or goes astray."""
 
+import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 from tests.servers.dicom import make_study, send
@@ -134,3 +136,35 @@ def test_no_secret_of_the_file_is_in_the_database(archives: Archives, router_fac
         database = b"".join(path.read_bytes() for path in router.folder.rglob("relais.db*"))
     assert b"QuietSeconds" in database
     assert SECRET.encode() not in database
+
+
+def test_a_version_that_cannot_be_followed_stops_decisions_and_says_so(
+    archives: Archives, router_factory: RouterFactory
+) -> None:
+    one, _ = archives
+    relais = kept(section({"one": destination(one.aet, one.dicom_port)}))
+    with router_factory(relais) as router:
+        (database,) = router.folder.rglob("relais.db")
+
+        def edit(digest: str) -> None:
+            with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
+                connection.execute(
+                    "UPDATE version SET digest = ?, activated_at = '2020-01-01' WHERE state = 'Active'", (digest,)
+                )
+
+        def configuration_is_well() -> bool:
+            checks = {each["Name"]: each for each in router.rest.request("GET", "/relais/v1/health").json()["Checks"]}
+            return bool(checks["Configuration"]["Healthy"])
+
+        assert configuration_is_well()
+        digest = router.ask("system")["Configuration"]
+        edit("somebody was here")
+        assert not configuration_is_well()
+        study = make_study()
+        send(study, router.dicom_port)
+        router.wait_for_study(study.uid, "Complete")
+        eventually(lambda: "edited" in router.log_text, 20, "the log says why")
+        assert router.deliveries(study.uid) == []
+        edit(digest)
+        router.wait_for_delivery(study.uid, "one", "Completed")
+        assert configuration_is_well()

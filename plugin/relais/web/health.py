@@ -21,6 +21,9 @@ VITAL = frozenset({"Database", "Orthanc", "Feed", "Worker"})
 BEHIND = timedelta(minutes=1)
 """A feed that has not caught up for so long is behind."""
 
+TAKEN_OVER = timedelta(seconds=15)
+"""How long it may take to follow another version."""
+
 FINDINGS = {
     "few-concurrent-jobs": _("ConcurrentJobs is small: destinations wait for each other"),
     "short-jobs-history": _(
@@ -42,6 +45,7 @@ def checks(call: Call) -> list[Check]:
         ("Orthanc", _orthanc),
         ("Feed", _feed),
         ("Worker", _worker),
+        ("Configuration", _configuration),
         ("DeadTasks", _dead_tasks),
         ("Destinations", _destinations),
     ]
@@ -85,6 +89,20 @@ def _feed(call: Call) -> str | None:
 
 def _worker(call: Call) -> str | None:
     return None if call.relais.worker.alive() else call.texts.say("the worker does not run")
+
+
+def _configuration(call: Call) -> str | None:
+    try:
+        active = call.relais.versions.active()
+    except SQLAlchemyError:
+        return call.texts.say("the database does not answer")
+    since = active.activated_at
+    if active.digest == call.relais.configuration.digest or (since and call.relais.clock.now() - since < TAKEN_OVER):
+        return None
+    return call.texts.say(
+        "version {number} is active, and this server cannot follow it: it decides and sends nothing; its log says why",
+        number=active.number,
+    )
 
 
 def _dead_tasks(call: Call) -> str | None:

@@ -29,6 +29,7 @@ CHECKS = {
     "Orthanc": _("Orthanc"),
     "Feed": _("Change feed"),
     "Worker": _("Worker"),
+    "Configuration": _("Configuration"),
     "DeadTasks": _("Tasks"),
     "Destinations": _("Destinations"),
 }
