@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -176,6 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         if status is not None:
             self.close_connection = True
             self._say(Answer(status=status))
+            self._linger()
             return
         body = self._body(answer.cuts)
         if body is None:
@@ -208,6 +210,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: tests read `requests`."""
+
+    def _linger(self) -> None:
+        """Wait until the sender is still: closing sooner could take our answer from it (RFC 9112 section 9.6)."""
+        with suppress(OSError):
+            socket.socket.shutdown(self.connection, socket.SHUT_WR)
+            self.connection.settimeout(0.3)
+            while self.rfile.read1(65536):
+                pass
 
     def _refusal(self) -> int | None:
         """The status of a request that is not even read."""

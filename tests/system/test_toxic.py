@@ -172,8 +172,8 @@ def run(router_factory: RouterFactory, archive: Archive, study: Study, fault: Fa
         )
         archive.proxy.fault = Fault.NONE
         ended = router.wait_for_delivery(study.uid, "vna", "Completed", "Failed", timeout=60)
-        if ended["State"] == "Failed":  # what is spoiled on its way may be refused for what it is: a person retries
-            assert fault is Fault.CORRUPT
+        if ended["State"] == "Failed":  # what is spoiled or cut short may be refused for what it is: a person retries
+            assert fault in {Fault.CORRUPT, Fault.HALF_CLOSE}
             router.command(f"deliveries/{ended['Id']}/retry")
             router.wait_for_delivery(study.uid, "vna", "Completed", timeout=60)
         assert archive.kept(study) == study.sop_instance_uids

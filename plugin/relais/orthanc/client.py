@@ -107,17 +107,32 @@ class Orthanc:
         preload_content: bool = True,
     ) -> urllib3.BaseHTTPResponse:
         try:
-            answer = self._pool.request(
-                method,
-                self._url + path,
-                body=body,
-                headers={**self._headers, **(headers or {})},
-                redirect=False,
-                preload_content=preload_content,
-            )
+            answer = self._ask(method, path, body, headers, preload_content=preload_content)
             if answer.status >= 400:  # noqa: PLR2004 - RFC 9110: errors begin here
                 raise OrthancError(answer.status, path, answer.data.decode(errors="replace")[:500])
         except urllib3.exceptions.HTTPError as error:
             message = f"Orthanc did not answer {method} {path}: {type(error).__name__}"
             raise OrthancUnavailableError(message) from error
         return answer
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None, *, preload_content: bool
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request; once more on another connection where Orthanc closed the one that had been idle just then.
+
+        Only what may be done twice (RFC 9110 section 9.2.2), and never after a timeout.
+        """
+        for last in (method not in {"GET", "PUT"}, True):
+            try:
+                return self._pool.request(
+                    method,
+                    self._url + path,
+                    body=body,
+                    headers={**self._headers, **(headers or {})},
+                    redirect=False,
+                    preload_content=preload_content,
+                )
+            except urllib3.exceptions.MaxRetryError as error:
+                if last or not isinstance(error.reason, urllib3.exceptions.ProtocolError):
+                    raise
+        raise AssertionError(method)
