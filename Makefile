@@ -9,7 +9,7 @@ TESTS := tests
 
 export TCP_NODELAY := 1# without it, Debian's DICOM tools move some 11 images a second
 
-.PHONY: help setup setup-test pins run demo test chaos lint bench docs image up down
+.PHONY: help setup setup-test pins run demo test chaos lint bench mutants docs image up down
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +49,9 @@ lint: setup-test ## linters, formats, types, layers
 
 bench: setup-test ## benchmarks with peers, as ratios
 	$(PYTHON) -m tests.bench
+
+mutants: setup-test ## mutation testing of what decides; some 20 minutes on two idle cores (MUTANTS=kernel for some)
+	$(PYTHON) -m tests.mutants $(MUTANTS)
 
 docs: setup-test ## write the generated parts of the manual anew
 	PYTHONPATH=plugin $(PYTHON) -m tests.docs

@@ -193,6 +193,108 @@ def test_the_articles_are_those_of_the_clinic_s_regime_or_of_both(regime: Regime
     assert refusal.reasons[0].values == {"regions": ONTARIO}
 
 
+BOTH_17_78, BOTH_17_77 = ("P-39.1 s. 17", "R-22.1 s. 78"), ("P-39.1 s. 17", "R-22.1 s. 77")
+BOTH_PURPOSE = ("P-39.1 s. 13", "R-22.1 s. 84")
+TOMORROW = date(2026, 6, 16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "purpose", "code", "values", "articles"),
+    [
+        ({"jurisdiction": None}, "Care", "no-jurisdiction", {}, BOTH_17_78),
+        ({"assessment": None}, "Care", "no-assessment", {"regions": ONTARIO}, BOTH_17_78),
+        ({"agreement": None}, "Care", "no-agreement", {"regions": ONTARIO}, BOTH_17_77),
+        (
+            {"jurisdiction": Jurisdiction(storage="FR", access=(QUEBEC, ONTARIO, "FR")), "agreement": None},
+            "Care",
+            "no-agreement",
+            {"regions": "FR, CA-ON"},
+            BOTH_17_77,
+        ),
+        (
+            {"assessment": assessment(expires=TODAY)},
+            "Care",
+            "assessment-expired",
+            {"reference": "EFVP-1", "day": "2026-06-15"},
+            BOTH_17_78,
+        ),
+        (
+            {"assessment": assessment(begins=TOMORROW)},
+            "Care",
+            "assessment-not-begun",
+            {"reference": "EFVP-1", "day": "2026-06-16"},
+            BOTH_17_78,
+        ),
+        (
+            {"agreement": agreement(expires=TODAY)},
+            "Care",
+            "agreement-expired",
+            {"reference": "C-1", "day": "2026-06-15"},
+            BOTH_17_77,
+        ),
+        (
+            {"agreement": agreement(begins=TOMORROW)},
+            "Care",
+            "agreement-not-begun",
+            {"reference": "C-1", "day": "2026-06-16"},
+            BOTH_17_77,
+        ),
+        (
+            {"assessment": assessment(result=Finding.AdequateIfDeidentified)},
+            "Care",
+            "not-deidentified",
+            {"reference": "EFVP-1", "regions": ONTARIO},
+            BOTH_17_78,
+        ),
+        (
+            {"assessment": assessment(result=Finding.Inadequate)},
+            "Care",
+            "assessment-inadequate",
+            {"reference": "EFVP-1", "regions": ONTARIO},
+            BOTH_17_78,
+        ),
+        ({}, "Curiosity", "purpose-unknown", {"purpose": "Curiosity"}, BOTH_PURPOSE),
+        ({"purposes": (Purpose.Legal,)}, "Care", "purpose-not-listed", {"purpose": "Care"}, BOTH_PURPOSE),
+        (
+            {},
+            "Research",
+            "purpose-needs-deidentification",
+            {"purpose": "Research"},
+            ("P-39.1 s. 21", "R-22.1 s. 48"),
+        ),
+        (
+            {},
+            "Teaching",
+            "purpose-needs-deidentification",
+            {"purpose": "Teaching"},
+            ("P-39.1 s. 12", "R-22.1 s. 48"),
+        ),
+    ],
+)
+def test_a_refusal_says_all_that_it_is_about(
+    changes: dict[str, Any], purpose: str, code: str, values: dict[str, str], articles: tuple[str, ...]
+) -> None:
+    def refused(regime: Regime | None) -> tuple[Reason, ...]:
+        verdict = judge(Case(regime=regime), recipient(**changes), purpose, NOON)
+        assert isinstance(verdict, Refusal)
+        return verdict.reasons
+
+    assert refused(None) == (Reason(code=code, values=values, articles=articles),)
+    for regime in Regime:
+        of_one = tuple(each for each in articles if each.startswith(regime.value))
+        assert refused(regime) == (Reason(code=code, values=values, articles=of_one),)
+
+
+def test_a_restriction_is_told_with_its_number_and_what_cannot_be_judged_with_its_error() -> None:
+    case = Case(restrictions=(restriction(id=12),))
+    articles = ("P-39.1 s. 8", "R-22.1 s. 7", "R-22.1 s. 8")
+    told = Reason(code="restricted", values={"restriction": "12"}, articles=articles)
+    assert judge(case, recipient(), "Care", NOON) == Refusal(reasons=(told,))
+    naive = judge(Case(), recipient(), "Care", NOON.replace(tzinfo=None))
+    assert naive == Refusal(reasons=(Reason(code="undecidable", values={"error": "TypeError"}),))
+    assert told.to_json() == {"Refused": "restricted", "Values": {"restriction": "12"}, "Articles": list(articles)}
+
+
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +319,7 @@ def test_a_document_begins_with_its_day_and_the_refusal_says_when(kind: str) -> 
     refusal = judge(case, there, "Care", begins - timedelta(microseconds=1))
     assert isinstance(refusal, Refusal)
     assert refusal.until == begins
+    assert refusal.until.tzinfo is UTC
     assert isinstance(judge(case, there, "Care", begins), Permit)
 
 
@@ -244,6 +347,19 @@ def test_a_permit_lasts_some_minutes_and_no_longer_than_what_it_rests_on() -> No
     assert codes(judge(Case(restrictions=(soon,)), here, "Care", soon.since)) == ["restricted"]
 
 
+def test_only_a_restriction_to_come_that_is_about_the_destination_shortens_a_permit() -> None:
+    day, minute = timedelta(days=1), timedelta(minutes=1)
+    for idle in (
+        restriction(since=NOON - day, until=NOON),
+        restriction(since=NOON, until=NOON),
+        restriction(since=NOON + minute, destinations=("vna",)),
+    ):
+        permit = judge(Case(restrictions=(idle,)), recipient(), "Care", NOON)
+        assert isinstance(permit, Permit), idle
+        assert permit.expires == NOON + LIFE
+        assert permit.expires.tzinfo is UTC
+
+
 # --- permits ----------------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +385,7 @@ def test_a_permit_says_what_it_rests_on_and_covers_nothing_else() -> None:
 def test_nobody_else_can_make_a_permit_or_change_one() -> None:
     permit = judge(Case(), recipient(), "Care", NOON)
     assert isinstance(permit, Permit)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=r"^only judge\(\) makes a permit$"):
         Permit(
             study_instance_uid="1.2",
             destination="vna",
@@ -352,6 +468,13 @@ def test_a_restriction_forbids_what_it_names_while_it_lasts(values: dict[str, An
     assert codes(verdict) == (["restricted"] if forbidden else [])
     if isinstance(verdict, Refusal):
         assert verdict.until == values.get("until")
+
+
+def test_a_destination_without_labels_is_restricted_by_its_name_alone() -> None:
+    bare = recipient(jurisdiction=None)
+    assert not restriction(regions=("US",)).forbids(bare)
+    assert restriction(regions=("US",), destinations=("cloud",)).forbids(bare)
+    assert restriction().forbids(bare)
 
 
 def test_access_from_a_restricted_region_is_enough() -> None:

@@ -197,6 +197,34 @@ def test_everything_of_a_decision_has_a_fixed_shape() -> None:
     assert Decision.from_json(document) == decision
 
 
+def test_an_outcome_by_itself_has_a_fixed_shape() -> None:
+    (asked,) = decide(FACTS, [rule("px", PX, "vna", Hold="why?")], HOLD, NOW, explain=Explain.Everything).outcomes
+    answer = {"Held": False, "Operator": "Equals", "Field": "Modality", "Wanted": "PX", "Seen": ["CT"]}
+    assert asked.to_json() == {
+        "Rule": "px",
+        "Verdict": "Failed",
+        "Condition": answer,
+        "DeliverTo": ["vna"],
+        "Hold": "why?",
+        "Because": [answer],
+    }
+    (bare,) = decide(FACTS, [rule("ignore", None, Stop=True)], HOLD, NOW).outcomes
+    assert bare.to_json() == {"Rule": "ignore", "Verdict": "Held"}
+
+
+def test_a_delivery_is_stored_with_its_pool_and_without_what_it_has_not() -> None:
+    chosen = PlannedDelivery(
+        destination="vna", priority=Priority.Stat, purpose="Care", rules=("a", "b"), pool="archives"
+    )
+    bare = PlannedDelivery(destination="cloud", priority=Priority.Routine, purpose="Research")
+    decision = Decision(deliveries=(chosen, bare), otherwise=True)
+    document = {"Destination": "vna", "Priority": "Stat", "Purpose": "Care", "Rules": ["a", "b"], "Pool": "archives"}
+    plain = {"Destination": "cloud", "Priority": "Routine", "Purpose": "Research"}
+    assert decision.to_json() == {"Deliveries": [document, plain], "Otherwise": True}
+    assert Decision.from_json(decision.to_json()) == decision
+    assert Decision(hold="").to_json() == {"Hold": ""}
+
+
 OLD = {
     "Outcomes": [
         {

@@ -251,7 +251,8 @@ def test_a_condition_asks_a_bounded_number_of_questions() -> None:
         else:
             with pytest.raises(DocumentError) as refusal:
                 parse(Condition, document, References(conditions=conditions))
-            assert [problem.code for problem in refusal.value.problems] == ["too-many-questions"]
+            told = [(problem.code, problem.values["limit"]) for problem in refusal.value.problems]
+            assert told == [("too-many-questions", 500)]
 
 
 @pytest.mark.parametrize("operator", sorted(OPERATORS))
@@ -376,6 +377,40 @@ def test_a_condition_that_cannot_be_asked_is_refused_where_it_stands(
         assert problem.values["nearest"] == nearest
 
 
+KINDS = ["DicomProtocol", "RestApi", "Plugins", "Lua", "WebDav", "Unknown"]
+ASKABLE = ["All", "Any", "None", "SeriesWhere", "Condition", *OPERATORS]
+
+
+@pytest.mark.parametrize(
+    ("condition", "values"),
+    [
+        ({"Field": "StudyDate", "IgnoreCase": True, "Equals": "20260401"}, {"name": "StudyDate"}),
+        ({"Field": "PatientID", "IgnoreCase": True, "Exists": True}, {"name": "Exists"}),
+        ({"IgnoreCase": True, "Condition": "is-dental"}, {"name": "Condition"}),
+        (
+            {"Field": "Origin.Kind", "Equals": "RestApy"},
+            {"name": "RestApy", "known": KINDS, "nearest": "RestApi"},
+        ),
+        ({"Field": "Origin.Kind", "Equals": 12}, {"name": "12", "known": KINDS, "nearest": None}),
+        ({"Field": "SeriesNumber", "Equals": "two"}, {"name": "two", "field": "SeriesNumber", "kind": "Number"}),
+        ({"Field": "Origin.Kind", "LessThan": "RestApi"}, {"name": "Origin.Kind"}),
+        ({"Field": "Clinic", "LessThan": "laval"}, {"name": "Clinic"}),
+        ({"Field": "Clinic", "Equals": "verdun"}, {"name": "verdun", "nearest": None}),
+        ({"Field": "SeriesNumber", "Between": [10, 9]}, {"low": "10", "high": "9"}),
+        ({"Field": "Modality", "Equals": "x" * 1025}, {"limit": 1024}),
+        ({"Field": "Clinic", "Exists": True, "Series": "All"}, {"name": "Clinic"}),
+        ({"Field": "Modality"}, {"known": ASKABLE}),
+        ({"Field": "Modality", "InSet": "dentl"}, {"name": "dentl", "nearest": "dental"}),
+        ({"Field": "Modality", "InSet": "none"}, {"name": "none"}),
+        ({"Condition": "is-dentl"}, {"name": "is-dentl", "nearest": "is-dental"}),
+        ({"Condition": "broken"}, {"name": "broken"}),
+    ],
+)
+def test_what_is_wrong_is_told_with_what_it_is_about(condition: object, values: dict[str, object]) -> None:
+    (problem,) = problems(condition)
+    assert {**problem.values, "detail": None} == {**values, "detail": None}
+
+
 @pytest.mark.parametrize(("levels", "accepted"), [(8, True), (9, False), (100_000, False)])
 def test_groups_nest_eight_deep_and_no_deeper(levels: int, *, accepted: bool) -> None:
     condition: dict[str, Any] = {"Field": "Modality", "Equals": "PX"}
@@ -384,7 +419,8 @@ def test_groups_nest_eight_deep_and_no_deeper(levels: int, *, accepted: bool) ->
     if accepted:
         assert holds(condition)
     else:
-        assert [(problem.path, problem.code) for problem in problems(condition)] == [("When", "too-deep")]
+        told = [(problem.path, problem.code, problem.values["limit"]) for problem in problems(condition)]
+        assert told == [("When", "too-deep", 8)]
 
 
 def test_a_hostile_expression_ends_at_once() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from relais.domain.clinics import Clinic
+from relais.domain.clinics import Clinic, UnknownSender
 from relais.domain.document import parse
 from relais.domain.examples import ExampleOutcome, Expectation, run_examples
 from relais.domain.rules import Otherwise, Rule
@@ -95,6 +95,14 @@ def test_an_example_is_decided_with_the_defaults_of_its_clinic() -> None:
     rules = [parse(Rule, {"Name": "dental", "When": WHEN, "DeliverTo": ["vna"], "Examples": [example]})]
     assert [each.passed for each in run_examples(rules, HOLD, NOW, clinics=clinics)] == [True]
     assert [each.came.hold for each in run_examples(rules, HOLD, NOW)] == ["no rule matched"]
+
+
+def test_an_example_of_a_stranger_waits_where_strangers_wait() -> None:
+    unknown = parse(UnknownSender, {"Hold": "who is it?"})
+    rules = rules_of({"Facts": PX, "Hold": "who is it?"})
+    clinics = {"laval": parse(Clinic, {"CalledAets": ["LAVAL"]})}
+    (outcome,) = run_examples(rules, HOLD, NOW, clinics=clinics, unknown=unknown)
+    assert (outcome.passed, outcome.came) == (True, Expectation(hold="who is it?"))
 
 
 def test_the_examples_of_a_disabled_rule_wait() -> None:
