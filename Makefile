@@ -39,7 +39,7 @@ test: setup-test ## every test, real servers included (TESTS=tests/domain for so
 	$(PYTHON) -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 chaos: setup-test ## the long campaigns of kills and dead archives; RELAIS_CHAOS_SEED=n repeats one
-	$(PYTHON) -m pytest -m chaos --timeout 1800 tests/system
+	$(PYTHON) -m pytest -m chaos --timeout 1800 tests
 
 lint: setup-test ## linters, formats, types, layers
 	$(PYTHON) -m ruff check
@@ -50,7 +50,7 @@ lint: setup-test ## linters, formats, types, layers
 bench: setup-test ## benchmarks with peers, as ratios
 	$(PYTHON) -m tests.bench
 
-mutants: setup-test ## mutation testing of what decides; some 20 minutes on two idle cores (MUTANTS=kernel for some)
+mutants: setup-test ## mutation testing of what decides; takes long (MUTANTS=kernel for some)
 	$(PYTHON) -m tests.mutants $(MUTANTS)
 
 docs: setup-test ## write the generated parts of the manual anew

@@ -26,6 +26,15 @@ expect.set_options(timeout=SECONDS * 1000)
 OpenPage = Callable[..., Page]
 
 
+LOOKS = [
+    ("en", "light", 1400),
+    ("fr", "dark", 400),
+    pytest.param("fr", "dark", 1400, marks=pytest.mark.chaos),
+    pytest.param("en", "light", 400, marks=pytest.mark.chaos),
+]
+"""Language, theme and width in which pages are looked at: each of them always, the other pairs by `make chaos`."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, screenshots
+from tests.browser.conftest import LOOKS, OpenPage, screenshots
 from tests.browser.network import Network
 from tests.servers.orthanc import OrthancServer
 
@@ -113,7 +113,7 @@ def kept(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("language", "theme", "width"),
-    [("en", "light", 1400), ("fr", "dark", 1400), ("fr", "light", 400), ("en", "dark", 400)],
+    LOOKS,
 )
 def test_every_page_is_accessible(house: str, open_page: OpenPage, language: str, theme: str, width: int) -> None:
     page = open_page(house, locale=f"{language}-CA", theme=theme, width=width)

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, screenshots
+from tests.browser.conftest import LOOKS, OpenPage, screenshots
 from tests.browser.network import GATINEAU, OUTREMONT, Network, picture
 from tests.demo import pictures
 from tests.demo.samples import EMILIE, NOAH
@@ -67,7 +67,7 @@ def answer(page: Page, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("language", "theme", "width"),
-    [("en", "light", 1400), ("fr", "dark", 1400), ("fr", "light", 400), ("en", "dark", 400)],
+    LOOKS,
 )
 def test_every_page_is_accessible(network: Network, open_page: OpenPage, language: str, theme: str, width: int) -> None:
     root = f"{network.router.url}/relais/app"

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import OpenPage, screenshots
+from tests.browser.conftest import LOOKS, OpenPage, screenshots
 from tests.system.rulebook import SECTION, compose_rules, served
 from tests.system.serving import Web
 
@@ -51,7 +51,7 @@ def settled(page: Page) -> None:
 
 @pytest.mark.parametrize(
     ("language", "theme", "width"),
-    [("en", "light", 1400), ("fr", "dark", 1400), ("fr", "light", 400), ("en", "dark", 400)],
+    LOOKS,
 )
 def test_every_page_is_accessible(
     web: Web, root: str, open_page: OpenPage, language: str, theme: str, width: int

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import OpenPage, screenshots
+from tests.browser.conftest import LOOKS, OpenPage, screenshots
 from tests.system.rulebook import SECTION, add_past, compose_rules, served
 from tests.system.serving import Web
 
@@ -113,7 +113,7 @@ def test_whoever_is_second_sees_what_changed(web: Web, root: str, draft: int, br
 
 @pytest.mark.parametrize(
     ("language", "theme", "width"),
-    [("en", "light", 1400), ("fr", "dark", 1400), ("fr", "light", 400), ("en", "dark", 400)],
+    LOOKS,
 )
 def test_every_page_is_accessible(
     web: Web, root: str, draft: int, open_page: OpenPage, language: str, theme: str, width: int

@@ -297,7 +297,9 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the commit", "after the commit"])
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "number", [pytest.param(1, marks=pytest.mark.chaos), 2, pytest.param(3, marks=pytest.mark.chaos), 4]
+)
 def test_a_kill_at_any_commit_counts_each_study_once(past: Past, number: int, after: bool) -> None:
     past.receive(*(["PX", "CT", "US"] * (PAGE // 3 + 20)))  # two pages
     expected = past.run()

@@ -107,7 +107,7 @@ def test_many_versions_leave_nothing_behind(archives: Archives, router_factory: 
     one, _ = archives
     relais = kept(section({"one": destination(one.aet, one.dicom_port)}))
     with router_factory(relais) as router:
-        studies = [make_study(instances=3) for _ in range(8)]
+        studies = [make_study(instances=3) for _ in range(4)]
         activate(router, {**relais, "Completeness": {"QuietSeconds": 0.2}})
         before = router.threads
 
@@ -117,7 +117,7 @@ def test_many_versions_leave_nothing_behind(archives: Archives, router_factory: 
 
         sender = threading.Thread(target=send_all)
         sender.start()
-        for number in range(8):
+        for number in range(4):
             activate(router, {**relais, "Completeness": {"QuietSeconds": 0.2 + number / 100 + 0.01}})
         sender.join()
         for study in studies:

@@ -247,7 +247,7 @@ class Beginning:
     ("later", "moment"),
     [
         pytest.param(False, "", id="now, before each"),
-        pytest.param(True, "+", id="at a time, after each"),
+        pytest.param(True, "+", id="at a time, after each", marks=pytest.mark.chaos),
         pytest.param(False, "+", id="now, after each", marks=pytest.mark.chaos),
         pytest.param(True, "", id="at a time, before each", marks=pytest.mark.chaos),
     ],
