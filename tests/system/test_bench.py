@@ -12,7 +12,13 @@ from tests.bench.report import report
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+LONG = {"footprint", "kinds", "lanes", "ledger", "replay", "rivals"}
+"""These take a while even with tiny numbers: `make chaos` runs them."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.chaos] * (name in LONG)) for name in BENCHMARKS]
+)
 def test_a_benchmark_runs(name: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench", name, "--quick"], cwd=ROOT, capture_output=True, text=True, check=False
