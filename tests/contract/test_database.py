@@ -4,11 +4,14 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, text, update
 
 from relais.database import Database, SchemaTooNewError, configuration_tables
+from relais.database.database import MIGRATIONS
 from relais.database.tables import feed
 
 metadata = configuration_tables.version.metadata
@@ -20,12 +23,57 @@ def put(database: Database, cursor: int, moment: datetime = NOON) -> None:
         connection.execute(insert(feed).values(name="orthanc", cursor=cursor, anchor="", seen_at=moment))
 
 
+def schema(connection: Connection) -> dict[str, object]:
+    """All that the database says of its tables."""
+    found = inspect(connection)
+
+    def of(table: str) -> dict[str, object]:
+        keys = sorted(found.get_foreign_keys(table), key=lambda key: key["constrained_columns"])
+        return {
+            "columns": {each["name"]: {**each, "type": repr(each["type"])} for each in found.get_columns(table)},
+            "key": found.get_pk_constraint(table)["constrained_columns"],
+            "keys": [{name: value for name, value in each.items() if name != "name"} for each in keys],
+            "uniques": sorted(each["column_names"] for each in found.get_unique_constraints(table)),
+            "indexes": {
+                each["name"]: (
+                    each["column_names"],
+                    each["unique"],
+                    {k: str(v) for k, v in each["dialect_options"].items()},
+                )
+                for each in found.get_indexes(table)
+            },
+            "options": found.get_table_options(table),
+        }
+
+    return {table: of(table) for table in found.get_table_names()}
+
+
 def test_an_upgrade_gives_the_tables_and_a_second_one_does_nothing(database_url: str) -> None:
     database = Database(database_url)
     assert database.upgrade()
     assert not database.upgrade()
     with database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    database.close()
+
+
+def test_a_new_database_is_like_one_that_every_migration_went_over(database_url: str) -> None:
+    database = Database(database_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    assert database.upgrade()
+    with database.read() as connection:
+        migrated = schema(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    with database.write() as connection:
+        for each in (*reversed(metadata.sorted_tables), Table("alembic_version", MetaData())):
+            each.drop(connection)
+    assert database.upgrade()
+    with database.read() as connection:
+        assert schema(connection) == migrated
     database.close()
 
 

@@ -9,11 +9,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, Engine, Table, create_engine, event, func, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    CursorResult,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from relais.database import configuration_tables, tables
+
+_VERSION = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
+)  # as Alembic has it
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -68,38 +88,31 @@ class Database:
     def upgrade(self) -> bool:
         """Bring the schema to this program's version; says whether anything was done.
 
-        Raises SchemaTooNewError when a newer program made it. Alembic is only imported when there is work: it costs a
-        start half a second.
+        Raises SchemaTooNewError when a newer program made it. An empty database is given the tables as they are;
+        Alembic is only imported for one that an older program made: it costs a start half a second.
         """
-        current = self._revision()
         newest = _newest_revision()
-        if current == newest:
-            return False
-        if current is not None and current not in _revisions():
-            message = f"the database's schema is {current}, this Relais knows {newest} at most"
-            raise SchemaTooNewError(message)
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
+        with self.read() as connection:
+            if _revision(connection) == newest:
+                return False
         with self.write() as connection:
             if not self.sqlite:  # two nodes that start together upgrade one after the other
                 connection.execute(text("SELECT pg_advisory_xact_lock(7363001)"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            current = _revision(connection)
+            if current == newest:
+                return False
+            if current is None:
+                _create(connection, newest)
+            elif current in _revisions():
+                _migrate(connection)
+            else:
+                message = f"the database's schema is {current}, this Relais knows {newest} at most"
+                raise SchemaTooNewError(message)
         return True
 
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-
-    def _revision(self) -> str | None:
-        with self.read() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            return revision
 
 
 def upsert(dialect: str, table: Table) -> sqlite.Insert:
@@ -120,6 +133,28 @@ def inserted_id(result: CursorResult[Any]) -> int:
 def is_unavailable(error: BaseException) -> bool:
     """Whether the database could not be reached or was busy, so that trying again makes sense."""
     return isinstance(error, OperationalError)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.execute(select(_VERSION.c.version_num)).scalar()
+
+
+def _create(connection: Connection, revision: str) -> None:
+    for each in {tables.study.metadata, configuration_tables.version.metadata, _VERSION.metadata}:
+        each.create_all(connection, checkfirst=False)
+    connection.execute(insert(_VERSION).values(version_num=revision))
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _revisions() -> list[str]:

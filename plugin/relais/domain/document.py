@@ -71,6 +71,7 @@ class Document(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        defer_build=True,
     )
     LATER: ClassVar[frozenset[str]] = frozenset()
     """Keys that belong to the format and that this version refuses by name."""

@@ -18,7 +18,12 @@ class Answer(BaseModel):
     """Something that the API answers with."""
 
     model_config = ConfigDict(
-        alias_generator=to_pascal, populate_by_name=True, from_attributes=True, frozen=True, hide_input_in_errors=True
+        alias_generator=to_pascal,
+        populate_by_name=True,
+        from_attributes=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
 
