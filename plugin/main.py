@@ -31,3 +31,5 @@ from relais import bootstrap  # noqa: E402
 relais = bootstrap.start(orthanc)
 gc.enable()
 gc.freeze()
+# Orthanc's threads and ours take turns at the interpreter: with Python's 5 ms, who needs a moment waits for long.
+sys.setswitchinterval(0.0005)

@@ -340,15 +340,18 @@ def start(orthanc: Any) -> House:
 def _register(orthanc: Any, house: House, token: str) -> None:
     """Orthanc's callbacks: each does one small thing and returns."""
     new_instance = orthanc.ChangeType.NEW_INSTANCE
+    job_ended = {orthanc.ChangeType.JOB_SUCCESS, orthanc.ChangeType.JOB_FAILURE}
     guard = Guard(lambda: house.relais)
 
-    def on_change(change: Any, _level: Any, _resource: str) -> None:
+    def on_change(change: Any, _level: Any, resource: str) -> None:
         # Not OnStoredInstance: that one holds up the C-STORE until it has the interpreter lock.
         if change == new_instance:
             house.ring()
             return
         try:
-            if change == orthanc.ChangeType.ORTHANC_STARTED:
+            if change in job_ended:
+                house.hear(resource)
+            elif change == orthanc.ChangeType.ORTHANC_STARTED:
                 # Orthanc reports every change from this one thread, four for each image. Python makes and unmaps a
                 # stack for a foreign thread at each call, unless something keeps its state: one Ensure too many does.
                 ctypes.pythonapi.PyGILState_Ensure()

@@ -134,6 +134,10 @@ class House:
         """Orthanc stored something."""
         self.relais.feed.ring()
 
+    def hear(self, job: str) -> None:
+        """A job of Orthanc ended."""
+        self.relais.sending.hear(job)
+
     def _look(self) -> None:
         while not self._ended.wait(LOOK):
             try:

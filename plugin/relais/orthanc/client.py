@@ -6,6 +6,8 @@ Never through the `orthanc` module: its calls hold the interpreter lock until Or
 from __future__ import annotations
 
 import json
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +15,10 @@ import urllib3
 
 from relais.errors import OrthancError, OrthancUnavailableError
 
-CHUNK = 1 << 18
+CHUNK = 1 << 20
 """Bytes read at once of what is streamed."""
+JOBS = 100
+"""Ended jobs that are remembered: a quick one ends before anybody waits for it."""
 CONNECTIONS = 12
 """Kept well under Orthanc's HttpThreadsCount (50): each kept connection occupies one of its threads."""
 
@@ -27,6 +31,8 @@ class Orthanc:
     ) -> None:
         self._url = url.rstrip("/")
         self._headers = {} if authorization is None else {"Authorization": authorization}
+        self._heard = threading.Condition()
+        self._ended: deque[str] = deque(maxlen=JOBS)
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             block=True,
@@ -48,7 +54,7 @@ class Orthanc:
         answer = self._open("GET", path, preload_content=False)
         whole = False
         try:
-            yield from answer.stream(CHUNK)
+            yield from answer.stream(CHUNK, decode_content=False)  # nothing is encoded: spares a copy
             whole = True
         except urllib3.exceptions.HTTPError as error:
             raise OrthancUnavailableError(f"Orthanc broke off GET {path}: {type(error).__name__}") from error
@@ -87,6 +93,17 @@ class Orthanc:
         """The resources of these ids with tags and metadata; those that are no longer there are left out."""
         answer: list[dict[str, Any]] = self.post("/tools/bulk-content", {"Resources": list(ids), "Metadata": True})
         return answer
+
+    def await_job(self, job: str, seconds: float) -> None:
+        """Wait until it is heard that the job ended, or so many seconds: not every end is heard of."""
+        with self._heard:
+            self._heard.wait_for(lambda: job in self._ended, seconds)
+
+    def hear(self, job: str) -> None:
+        """Orthanc says that this job ended."""
+        with self._heard:
+            self._ended.append(job)
+            self._heard.notify_all()
 
     def close(self) -> None:
         """Close every connection."""

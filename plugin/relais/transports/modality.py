@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,10 +14,8 @@ from relais.errors import OrthancError
 from relais.transports.dimse import MISSING
 from relais.transports.port import OrthancApi, SendingError, Stop
 
-QUICKEST_LOOK, SLOWEST_LOOK = 0.01, 0.25
-"""Seconds between two looks at a job: what is noticed late is time lost, and each look takes Orthanc's time too."""
-LOOK_AGAIN = 0.05
-"""After this part of the time that a job has taken so far, where nothing tells when it ends."""
+LOOK = 0.2
+"""Seconds between two looks at how far a job is; its end is heard of."""
 PROBE_SECONDS = 5.0
 
 
@@ -61,7 +58,6 @@ class Modality:
         }
         self._caller: dict[str, Any] = {} if local_aet is None else {"LocalAet": local_aet}
         self._defined = False
-        self._pace: float | None = None
         self.tls = tls
 
     def probe(self) -> None:
@@ -126,12 +122,9 @@ class Modality:
 
     def follow(self, job: str, count: int, progress: Callable[[int], None], stopping: Stop) -> Ending:
         """Wait for a job of at most 100 operations; a stop cancels it and raises InterruptedError."""
-        began = time.monotonic()
-        ends = None if self._pace is None else began + count * self._pace
         while True:
-            now = time.monotonic()
-            pause = (now - began) * LOOK_AGAIN if ends is None or ends < now else (ends - now) / 2
-            if stopping.wait(min(max(QUICKEST_LOOK, pause), SLOWEST_LOOK)):
+            self._orthanc.await_job(job, LOOK)
+            if stopping.is_set():
                 self._orthanc.post(f"/jobs/{job}/cancel", {})
                 raise InterruptedError(job)
             try:
@@ -143,7 +136,6 @@ class Modality:
                     ErrorClass.Transient, "job-forgotten", "Orthanc forgot the job before its end was seen"
                 ) from error
             if state["State"] == "Success":
-                self._pace = (time.monotonic() - began) / count
                 return Ending(through=count)
             # Per cent of whole operations: with at most 100 of them, it counts them.
             through = round(count * int(state.get("Progress", 0)) / 100)
@@ -152,8 +144,6 @@ class Modality:
                     through=min(through, count - 1), details=state.get("ErrorDetails") or state["ErrorDescription"]
                 )
             progress(through)
-            if through:
-                ends = began + (time.monotonic() - began) * count / through
 
 
 def _shake_hands(connection: socket.socket) -> None:

@@ -75,6 +75,10 @@ class OrthancApi(Protocol):
         """DELETE a resource."""
         ...
 
+    def await_job(self, job: str, seconds: float) -> None:
+        """Wait until it is heard that the job ended, or so many seconds."""
+        ...
+
 
 class Stop(Protocol):
     """Says that a batch is to be given up, as `threading.Event` does."""
