@@ -22,6 +22,10 @@ from relais.domain.retry import ErrorClass
 from relais.journal import Subject
 from relais.transports import Item, SendingError
 
+_GAPS = select(gap.c.instance_id).where(gap.c.delivery_id == bindparam("delivery"))
+_REFUSED = (
+    select(gap.c.error).where(gap.c.delivery_id == bindparam("delivery"), ~gap.c.wanted).order_by(gap.c.instance_id)
+)
 PACE = 2.0
 """Seconds' worth of a limited bandwidth that one batch takes at most."""
 
@@ -102,7 +106,7 @@ def note_gaps(connection: Connection, batch: Batch, refused: Mapping[str, Sendin
 
 def close_gaps(connection: Connection, delivery_id: int, instances: Collection[int] | None = None) -> None:
     """The destination has these instances; without them, all."""
-    known = connection.execute(select(gap.c.instance_id).where(gap.c.delivery_id == delivery_id)).scalars().all()
+    known = connection.execute(_GAPS, {"delivery": delivery_id}).scalars().all()
     closed = [each for each in known if instances is None or each in instances]
     if closed:
         connection.execute(delete(gap).where(gap.c.delivery_id == delivery_id, gap.c.instance_id.in_(closed)))
@@ -115,12 +119,8 @@ def want_gaps(connection: Connection, delivery_id: int) -> None:
 
 def refusals(connection: Connection, delivery_id: int) -> tuple[int, dict[str, Any] | None]:
     """How many instances wait for a person, and why the first of them does."""
-    mine = (gap.c.delivery_id == delivery_id, ~gap.c.wanted)
-    first = connection.execute(select(gap.c.error).where(*mine).order_by(gap.c.instance_id).limit(1)).scalar()
-    if first is None:
-        return 0, None
-    count: int = connection.execute(select(func.count()).select_from(gap).where(*mine)).scalar_one()
-    return count, first
+    found = connection.execute(_REFUSED, {"delivery": delivery_id}).scalars().all()
+    return len(found), found[0] if found else None
 
 
 def words(error: SendingError, **more: Any) -> dict[str, Any]:

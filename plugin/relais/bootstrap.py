@@ -340,7 +340,7 @@ def start(orthanc: Any) -> House:
 def _register(orthanc: Any, house: House, token: str) -> None:
     """Orthanc's callbacks: each does one small thing and returns."""
     new_instance = orthanc.ChangeType.NEW_INSTANCE
-    job_ended = {orthanc.ChangeType.JOB_SUCCESS, orthanc.ChangeType.JOB_FAILURE}
+    job_ended = {orthanc.ChangeType.JOB_SUCCESS: True, orthanc.ChangeType.JOB_FAILURE: False}
     guard = Guard(lambda: house.relais)
 
     def on_change(change: Any, _level: Any, resource: str) -> None:
@@ -350,7 +350,7 @@ def _register(orthanc: Any, house: House, token: str) -> None:
             return
         try:
             if change in job_ended:
-                house.hear(resource)
+                house.hear(resource, succeeded=job_ended[change])
             elif change == orthanc.ChangeType.ORTHANC_STARTED:
                 # Orthanc reports every change from this one thread, four for each image. Python makes and unmaps a
                 # stack for a foreign thread at each call, unless something keeps its state: one Ensure too many does.

@@ -81,10 +81,9 @@ class Deliver:
     def __call__(self, claim: Claim) -> None:
         """The task: batch after batch until nothing is above the mark, then the proof."""
         delivery_id = claim.payload["Delivery"]
-        suspect = self._lanes.is_suspect(claim.lane)
         try:
             while (begun := self._begin(claim, delivery_id)) is not None:
-                batch, permit = begun
+                batch, permit, suspect = begun
                 if batch.items and not self._has_bandwidth(claim, batch):
                     return
                 started_at = self._clock.now()
@@ -98,7 +97,6 @@ class Deliver:
                     return
                 if ended:
                     return
-                suspect = False
         finally:
             self.progress.pop(delivery_id, None)
 
@@ -107,16 +105,18 @@ class Deliver:
         for transport in self._transports.values():
             transport.close()
 
-    def _begin(self, claim: Claim, delivery_id: int) -> tuple[Batch, Permit] | None:
+    def _begin(self, claim: Claim, delivery_id: int) -> tuple[Batch, Permit, bool] | None:
         """Judge the delivery as it is now, and take its next batch: one without items when only the proof is left.
 
-        What the law refuses now is blocked. None when there is nothing to be done now.
+        With it, whether the lane's last attempt failed, so that its peer is tried first. What the law refuses now is
+        blocked. None when there is nothing to be done now.
         """
         if self._stopping.is_set():
             raise StoppingError
         now = self._clock.now()
         with self._database.read() as connection:
             row = _find(connection, delivery_id)
+            suspect = self._lanes.is_suspect(connection, claim.lane)
             destination = self._configuration.destinations.get(row.destination)
             # A held study is planned anew before more of it is sent.
             allowed = row.state in MOVING and row.study_state != StudyState.Held and row.held_by is None
@@ -128,7 +128,7 @@ class Deliver:
                 verdict = self._judge(connection, row)
                 batch = next_batch(connection, row, destination)
                 if batch is not None and isinstance(verdict, Permit):
-                    return batch, verdict
+                    return batch, verdict, suspect
         with self._database.write() as connection:
             row = _lock(connection, row)
             if (destination is None and not outdated) or not allowed or row.state not in MOVING:  # held or canceled
@@ -147,7 +147,7 @@ class Deliver:
                 self._outcomes.put_off(connection, claim, row.id, opens)
                 return None
             batch = self._first(connection, claim, row, destination)
-        return None if batch is None else (batch, verdict)
+        return None if batch is None else (batch, verdict, suspect)
 
     def _decide_anew(self, connection: Connection, row: Row[Any]) -> None:
         """Nothing may be sent by the decision of a former version; nobody else asks for another where it had failed."""
@@ -331,8 +331,9 @@ def _lock(connection: Connection, row: Row[Any]) -> Row[Any]:
     Always the study first, then the delivery, then the task: transactions that lock in one order never wait in a
     circle.
     """
-    connection.execute(select(study.c.id).where(study.c.id == row.study_id).with_for_update())
-    connection.execute(select(delivery.c.id).where(delivery.c.id == row.id).with_for_update())
+    if connection.dialect.name != "sqlite":  # whose one writer holds everything
+        connection.execute(_LOCK_STUDY, {"study": row.study_id})
+        connection.execute(_LOCK_DELIVERY, {"delivery": row.id})
     return _find(connection, row.id)
 
 
@@ -341,6 +342,8 @@ def _find(connection: Connection, delivery_id: int) -> Row[Any]:
 
 
 # Asked for at every batch, and built once: building a statement costs more than running it.
+_LOCK_STUDY = select(study.c.id).where(study.c.id == bindparam("study")).with_for_update()
+_LOCK_DELIVERY = select(delivery.c.id).where(delivery.c.id == bindparam("delivery")).with_for_update()
 _OWED = (
     select(
         delivery,

@@ -134,9 +134,9 @@ class House:
         """Orthanc stored something."""
         self.relais.feed.ring()
 
-    def hear(self, job: str) -> None:
+    def hear(self, job: str, *, succeeded: bool) -> None:
         """A job of Orthanc ended."""
-        self.relais.sending.hear(job)
+        self.relais.sending.hear(job, succeeded=succeeded)
 
     def _look(self) -> None:
         while not self._ended.wait(LOOK):

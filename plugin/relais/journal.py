@@ -46,6 +46,9 @@ class Subject:
     study_instance_uid: str
 
 
+_EVENT = insert(event)
+
+
 class Journal:
     """Appends to the audit chain and to the outbox."""
 
@@ -74,7 +77,8 @@ class Journal:
     def _emit(self, connection: Connection, kind: str, study_id: int | None, data: Mapping[str, Any]) -> None:
         now = self._clock.now()
         event_id = f"msg_{uuid.uuid4().hex}"
-        connection.execute(insert(event).values(id=event_id, type=kind, at=now, study_id=study_id, data=dict(data)))
+        row = {"id": event_id, "type": kind, "at": now, "study_id": study_id, "data": dict(data)}
+        connection.execute(_EVENT, row)
         wanted = [
             name
             for name, subscriber in self._subscribers.items()

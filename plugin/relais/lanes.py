@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from relais.clock import Clock
 from relais.database import Database, upsert
@@ -25,6 +25,7 @@ from relais.tasks import Tasks
 DOWN_AFTER = 3
 DESTINATION = "destination:"
 SUBSCRIBER = "subscriber:"
+_LANE = select(lane).where(lane.c.name == bindparam("lane"))
 
 
 class Lanes:
@@ -70,7 +71,7 @@ class Lanes:
 
     def succeeded(self, connection: Connection, name: str) -> None:
         """Something got through: the lane is open, and what waited for that is due now."""
-        row = connection.execute(select(lane).where(lane.c.name == name)).one_or_none()
+        row = connection.execute(_LANE, {"lane": name}).one_or_none()
         if row is None or row.failures == 0:
             return
         connection.execute(
@@ -98,11 +99,10 @@ class Lanes:
             )
         return starts
 
-    def is_suspect(self, name: str) -> bool:
+    def is_suspect(self, connection: Connection, name: str) -> bool:
         """Whether the lane's last attempt failed."""
-        with self._database.read() as connection:
-            failures = connection.execute(select(lane.c.failures).where(lane.c.name == name)).scalar()
-            return bool(failures)
+        row = connection.execute(_LANE, {"lane": name}).one_or_none()
+        return row is not None and row.failures > 0
 
     def pause(self, name: str, *, actor: str, reason: str) -> None:
         """Start nothing more in this lane until it is resumed; what is under way ends."""

@@ -6,9 +6,10 @@ import logging
 import random
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, update
+from sqlalchemy import Connection, Row, Update, bindparam, insert, update
 
 from relais.batches import Batch, close_gaps
 from relais.blocking import Blocking
@@ -24,6 +25,8 @@ from relais.protect import Protect
 from relais.tasks import Claim, StaleClaimError, Tasks
 
 log = logging.getLogger(__name__)
+
+_ATTEMPT = insert(attempt)
 
 
 class Outcomes:
@@ -116,24 +119,19 @@ class Outcomes:
 
     def note(self, connection: Connection, batch: Batch, started_at: datetime, error: Mapping[str, Any] | None) -> None:
         """Write an attempt down."""
-        connection.execute(
-            insert(attempt).values(
-                delivery_id=batch.delivery.id,
-                started_at=started_at,
-                finished_at=self._clock.now(),
-                instances=len(batch.items),
-                bytes=batch.bytes,
-                error=error,
-            )
-        )
+        values = {
+            "delivery_id": batch.delivery.id,
+            "started_at": started_at,
+            "finished_at": self._clock.now(),
+            "instances": len(batch.items),
+            "bytes": batch.bytes,
+            "error": error,
+        }
+        connection.execute(_ATTEMPT, values)
 
     def move(self, connection: Connection, delivery_id: int, state: DeliveryState, **values: object) -> None:
         """Change the state where the table of transitions allows it; else the claim is stale."""
-        moved = connection.execute(
-            update(delivery)
-            .where(delivery.c.id == delivery_id, delivery.c.state.in_(sources_of(DELIVERY, state)))
-            .values(state=state, **values)
-        )
+        moved = connection.execute(_move_to(state), {"moved": delivery_id, "state": state, **values})
         if moved.rowcount == 0:
             raise StaleClaimError(f"deliver:{delivery_id}")
 
@@ -143,3 +141,10 @@ class Outcomes:
         self._journal.record(
             connection, action, subject=subject, Delivery=row.id, Destination=row.destination, **detail
         )
+
+
+@cache
+def _move_to(state: DeliveryState) -> Update:
+    """Built once: building a statement costs more than running it."""
+    allowed = delivery.c.state.in_(sources_of(DELIVERY, state))
+    return update(delivery).where(delivery.c.id == bindparam("moved"), allowed)

@@ -208,10 +208,10 @@ def test_a_lane_goes_quiet_down_and_up(database: Database, lanes: Lanes, clock: 
             probe_at = lanes.failed(connection, LANE, {"Text": "refused"}, BACKOFF)
         bound = BACKOFF.bound(number)
         assert bound / 2 <= probe_at - clock.now() <= bound
-    assert lanes.is_suspect(LANE)
     with database.write() as connection:
+        assert lanes.is_suspect(connection, LANE)
         lanes.succeeded(connection, LANE)
-    assert not lanes.is_suspect(LANE)
+        assert not lanes.is_suspect(connection, LANE)
     assert len(tasks.due({LANE: 1})) == 1  # what waited an hour is due now
     assert actions(database) == ["destination.down", "destination.up"]
     with database.read() as connection:

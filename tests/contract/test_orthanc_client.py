@@ -63,12 +63,13 @@ def test_what_may_not_is_an_error(closing: Closing) -> None:
 
 def test_the_end_of_a_job_is_heard_before_and_while_one_waits_for_it() -> None:
     orthanc = Orthanc("http://127.0.0.1:1")
-    orthanc.hear("quick")
-    orthanc.await_job("quick", threading.TIMEOUT_MAX)
+    orthanc.hear("quick", succeeded=True)
+    assert orthanc.await_job("quick", threading.TIMEOUT_MAX)
     waiting = threading.Thread(target=orthanc.await_job, args=("slow", threading.TIMEOUT_MAX), daemon=True)
     waiting.start()
-    orthanc.hear("another")
+    orthanc.hear("another", succeeded=True)
     assert waiting.is_alive()
-    orthanc.hear("slow")
+    orthanc.hear("slow", succeeded=False)
+    assert not orthanc.await_job("slow", threading.TIMEOUT_MAX)
     waiting.join(30)
     assert not waiting.is_alive()

@@ -32,7 +32,7 @@ class Orthanc:
         self._url = url.rstrip("/")
         self._headers = {} if authorization is None else {"Authorization": authorization}
         self._heard = threading.Condition()
-        self._ended: deque[str] = deque(maxlen=JOBS)
+        self._ended: deque[tuple[str, bool]] = deque(maxlen=JOBS)
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             block=True,
@@ -94,15 +94,19 @@ class Orthanc:
         answer: list[dict[str, Any]] = self.post("/tools/bulk-content", {"Resources": list(ids), "Metadata": True})
         return answer
 
-    def await_job(self, job: str, seconds: float) -> None:
-        """Wait until it is heard that the job ended, or so many seconds: not every end is heard of."""
-        with self._heard:
-            self._heard.wait_for(lambda: job in self._ended, seconds)
+    def await_job(self, job: str, seconds: float) -> bool:
+        """Wait until it is heard that the job ended, or so many seconds; whether it is heard that it succeeded.
 
-    def hear(self, job: str) -> None:
+        Not every end is heard of.
+        """
+        with self._heard:
+            self._heard.wait_for(lambda: (job, True) in self._ended or (job, False) in self._ended, seconds)
+            return (job, True) in self._ended
+
+    def hear(self, job: str, *, succeeded: bool) -> None:
         """Orthanc says that this job ended."""
         with self._heard:
-            self._ended.append(job)
+            self._ended.append((job, succeeded))
             self._heard.notify_all()
 
     def close(self) -> None:

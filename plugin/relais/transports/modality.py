@@ -123,7 +123,8 @@ class Modality:
     def follow(self, job: str, count: int, progress: Callable[[int], None], stopping: Stop) -> Ending:
         """Wait for a job of at most 100 operations; a stop cancels it and raises InterruptedError."""
         while True:
-            self._orthanc.await_job(job, LOOK)
+            if self._orthanc.await_job(job, LOOK):
+                return Ending(through=count)
             if stopping.is_set():
                 self._orthanc.post(f"/jobs/{job}/cancel", {})
                 raise InterruptedError(job)

@@ -75,8 +75,8 @@ class OrthancApi(Protocol):
         """DELETE a resource."""
         ...
 
-    def await_job(self, job: str, seconds: float) -> None:
-        """Wait until it is heard that the job ended, or so many seconds."""
+    def await_job(self, job: str, seconds: float) -> bool:
+        """Wait until it is heard that the job ended, or so many seconds; whether it is heard that it succeeded."""
         ...
 
 
