@@ -14,19 +14,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
 
 from relais.clock import Clock
 from relais.configuration import Configuration, load
 from relais.database import Database, inserted_id, queries
 from relais.database.configuration_tables import replay, replay_change
-from relais.database.tables import decision
+from relais.database.tables import decision, task
 from relais.domain.comparison import ReplayState, Tally
 from relais.domain.priority import Priority
+from relais.domain.states import TaskState
 from relais.errors import StateError, UnknownError
 from relais.journal import Journal
 from relais.replay_judge import Answer, Judge, bare, load_bare
@@ -52,9 +54,19 @@ ATTEMPTS = 3
 """How often a process that ended is started again."""
 REST = 4.0
 """Where there is no other process, each second of judging is followed by so many seconds of rest."""
-REST_APART = 0.25
-"""The same where there is one: it takes memory, caches and, on a small machine, the processor from live routing."""
+REST_APART, REST_BESIDE = 0.1, 1.0
+"""The same where there is one, which takes memory, caches and perhaps the processor: more rest beside live routing."""
+SOON = timedelta(seconds=10)
+"""Routing is live while anything is due within this time: a study that arrives has its quiet time as a task."""
 UNFINISHED = (ReplayState.Waiting, ReplayState.Running)
+
+_LIVE = select(
+    exists().where(
+        task.c.lane != LANE,
+        (task.c.state == TaskState.Running)
+        | ((task.c.state == TaskState.Waiting) & (task.c.run_at <= bindparam("soon"))),
+    )
+)
 
 Judging = Callable[[str], Answer]
 
@@ -279,8 +291,12 @@ class Replay:
     def _ask(self, apart: JudgeApart, page: str) -> Answer:
         began = time.monotonic()
         answer = apart.page(page)
-        self._rest(time.monotonic() - began, REST_APART)
+        self._rest(time.monotonic() - began, REST_BESIDE if self._is_routing() else REST_APART)
         return answer
+
+    def _is_routing(self) -> bool:
+        with self._database.read() as connection:
+            return bool(connection.execute(_LIVE, {"soon": self._clock.now() + SOON}).scalar())
 
     def _rest(self, seconds: float, share: float = REST) -> None:
         if self._stopping.wait(seconds * share):

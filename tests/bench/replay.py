@@ -34,7 +34,7 @@ QUEBEC = {"Storage": "CA-QC", "Access": ["CA-QC"]}
 
 def run(scale: Scale) -> list[Figure]:
     """One server: the replay alone, and then routing with and without one, turn and turn about."""
-    studies, live = scale.of(STUDIES), scale.of(LIVE, step=5)
+    studies, live, beside = scale.of(STUDIES), scale.of(LIVE, step=5), max(scale.of(LONG), STUDIES)
     seconds: list[float] = []
     with_replay: list[float] = []
     without: list[float] = []
@@ -44,7 +44,7 @@ def run(scale: Scale) -> list[Figure]:
         vna = bench.bare("VNA")
         section = _section(vna)
         router = bench.relais(vna, **section, Database=url)
-        seed(url, studies=scale.of(LONG), deliveries=False)
+        seed(url, studies=beside, deliveries=False)
         _write_facts(url)
         proposed = relais_section(vna, **{**section, "Rules": [*_rules("cloud"), {"Name": "all", "DeliverTo": [LANE]}]})
         for _ in scale.orders():
@@ -56,7 +56,7 @@ def run(scale: Scale) -> list[Figure]:
                 images = write_studies(bench.new_folder(), studies=live, instances=INSTANCES, size=SIZE)
                 rates = with_replay if replays else without
                 if replays:
-                    running = _started(router, proposed, scale.of(LONG))
+                    running = _started(router, proposed, beside)
                     rates.append(_rate(router, images, vna, live * INSTANCES))
                     _cancel(router, running)
                 else:
