@@ -118,7 +118,8 @@ class Studies:
                 self._tasks.retry(connection, claim, self._clock.now() + SOON)
                 return
             if current.state == StudyState.Receiving:
-                self._expect(connection, current, known.tags.get("NumberOfStudyRelatedInstances", ""))
+                expected = known.tags.get("NumberOfStudyRelatedInstances", "")
+                self._expect(connection, current, expected, known.facts.clinic)
                 if planned and current.held_by is None:
                     values = {"decision_id": self._write(connection, current, known, decided)}
                     connection.execute(
@@ -128,13 +129,14 @@ class Studies:
                     self._ledger.begin(connection, current, planned)
             self._tasks.finish(connection, claim)
 
-    def _expect(self, connection: Connection, row: Row[Any], text: str) -> None:
+    def _expect(self, connection: Connection, row: Row[Any], text: str, clinic: str | None) -> None:
         """The study is said to have so many instances (0020,1208): it is not complete before, nor long after."""
         if not text.isdecimal() or not 0 < int(text) <= MOST_INSTANCES:
             return
         found = connection.execute(select(series.c.modality).where(series.c.study_id == row.id).distinct()).scalars()
+        own = self._configuration.clinics[clinic].defaults.quiet if clinic else None
         quiet_until, why = completion(
-            self._configuration.completeness.patience(set(found)),
+            self._configuration.completeness.patience(set(found), own),
             now=self._clock.now(),
             since=row.receiving_since or row.received_at,
             instances=row.instances,

@@ -50,7 +50,7 @@ class Intake:
         self._completeness = completeness
         self._clinics = clinics
         self._unknown = unknown
-        self._own_times = any(each.defaults.quiet_seconds is not None for each in clinics.values())
+        self._own_times = any(each.defaults.quiet is not None for each in clinics.values())
         self._streams = streams  # destinations that receive while a study still arrives
 
     def store(self, connection: Connection, batch: Batch, *, apart: bool = False) -> list[str]:
@@ -151,8 +151,7 @@ class Intake:
         sender = Origin(calling_aet=origin["CallingAet"], called_aet=origin["CalledAet"], remote_ip=origin["RemoteIp"])
         names = [text_of(resource["MainDicomTags"].get("InstitutionName"))]
         clinic = resolve_clinic(sender, names, self._clinics, self._unknown).clinic
-        seconds = self._clinics[clinic].defaults.quiet_seconds if clinic else None
-        return None if seconds is None else timedelta(seconds=seconds)
+        return self._clinics[clinic].defaults.quiet if clinic else None
 
     def _schedule(self, connection: Connection, kind: str, study_id: int, run_at: datetime) -> None:
         self._tasks.schedule(

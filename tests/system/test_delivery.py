@@ -161,6 +161,25 @@ def test_one_that_lacks_images_waits_for_them_and_is_then_sent_as_it_is(
     assert (told["data"]["By"], told["data"]["Expected"], told["data"]["Instances"]) == ("Incomplete", 5, 3)
 
 
+def test_images_that_lack_are_waited_for_no_shorter_than_their_clinic_says(router_factory: RouterFactory) -> None:
+    study = make_study(instances=3, tags={"NumberOfStudyRelatedInstances": "5"})
+    relais = section(
+        {"vna": destination("VNA", free_port())},
+        Clinics={"laval": {"CalledAets": ["RELAIS"], "Defaults": {"QuietSeconds": 600}}},
+        Completeness={"QuietSeconds": 0.2, "IncompleteSeconds": 0.2},
+    )
+    with router_factory(relais) as router:
+        send(study, router.dicom_port, called_aet="RELAIS")
+
+        def known() -> Any:
+            found = router.studies().get(study.uid)
+            return found if found and found["Expected"] == 5 else None
+
+        seen = eventually(known, 20, "how many it has is known")
+        assert seen["State"] == "Receiving"
+        assert datetime.fromisoformat(seen["QuietUntil"]) - datetime.now(UTC) > timedelta(seconds=300)
+
+
 def test_a_study_that_grows_for_ever_is_cut_and_goes_on_to_grow_at_its_destination(
     router_factory: RouterFactory, archives: Archives
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -65,6 +66,11 @@ class Defaults(Document):
         examples=[120],
         json_schema_extra={"minimum": 0, "maximum": LONGEST_QUIET},
     )
+
+    @property
+    def quiet(self) -> timedelta | None:
+        """How long its studies must be quiet, where the clinic says so itself."""
+        return None if self.quiet_seconds is None else timedelta(seconds=self.quiet_seconds)
 
 
 class Clinic(Document):
