@@ -17,7 +17,7 @@ from sqlalchemy import Connection, and_, bindparam, case, delete, func, or_, sel
 from sqlalchemy.dialects import sqlite
 
 from relais.clock import Clock
-from relais.database import Database, upsert
+from relais.database import Database, queries, upsert
 from relais.database.tables import delivery, lane, notification, study, task
 from relais.domain.priority import Priority
 from relais.domain.states import TaskState
@@ -111,6 +111,7 @@ class Tasks:
         now = self._clock.now()
         busy = busy or {}
         found: list[int] = []
+        free: dict[str, int] = {}
         with self._database.read() as connection:
             gates = {row.name: row for row in connection.execute(_GATES)}
             suspects = self._suspects - sum(busy.get(name, 0) for name, gate in gates.items() if gate.failures)
@@ -118,14 +119,13 @@ class Tasks:
                 gate = gates.get(name)
                 if gate is not None and (gate.paused_at is not None or (gate.probe_at or now) > now):
                     continue
-                suspect = gate is not None and gate.failures > 0
-                free = (min(limit, 1) if suspect else limit) - busy.get(name, 0)
-                if free <= 0 or (suspect and suspects <= 0):
-                    continue
-                due = connection.execute(_DUE, {"name": name, "now": now, "free": free}).scalars().all()
-                suspects -= len(due) if suspect else 0
-                found.extend(due)
-        return found
+                if gate is None or gate.failures == 0:
+                    free[name] = limit - busy.get(name, 0)
+                elif suspects > 0 and not busy.get(name):
+                    tried = queries.tasks.due(connection, now, {name: 1})
+                    suspects -= len(tried)
+                    found += tried
+            return found + queries.tasks.due(connection, now, {name: most for name, most in free.items() if most > 0})
 
     def claim(self, due: Sequence[int], shared: Mapping[str, int] | None = None) -> list[Claim]:
         """Lease those of these tasks that nobody else took meanwhile, the most urgent and then the oldest first.
@@ -363,12 +363,6 @@ _RUN_AGAIN = (
     )
 )
 _GATES = select(lane).where(or_(lane.c.paused_at.is_not(None), lane.c.failures > 0))
-_DUE = (
-    select(task.c.id)
-    .where(task.c.lane == bindparam("name"), task.c.state == TaskState.Waiting, task.c.run_at <= bindparam("now"))
-    .order_by(task.c.priority, task.c.run_at)
-    .limit(bindparam("free"))
-)
 _wanted = task.alias("wanted")
 _CLAIM = (
     update(task)
