@@ -245,6 +245,39 @@ def test_time_makes_it_right_and_wrong_by_itself(
     assert archives[0].sop_instance_uids(second.uid) == []
 
 
+def test_an_assessment_that_expires_between_two_batches_lets_nothing_more_out(
+    scp: ArchiveScp, vna: OrthancServer, tmp_path: Path
+) -> None:
+    clock = FakeClock(datetime(2026, 7, 5, 23, 59, 50, tzinfo=UTC))
+    far = to(
+        scp,
+        BatchInstances=1,
+        Jurisdiction=ONTARIO,
+        Assessment={"Reference": "E", "Result": "Adequate", "Expires": "2026-07-06"},
+        Agreement={"Reference": "C", "Expires": "2027-01-01"},
+    )
+    study = make_study(instances=3)
+    scp.released.clear()
+    with composed(vna, tmp_path, section({"far": far}, quiet=1), clock) as relais:
+        send(study, vna.dicom_port)
+        work(relais)
+        clock.advance(timedelta(seconds=2))
+
+        def moves() -> tuple[str, ...]:
+            relais.feed.step()
+            relais.worker.turn()
+            return scp.callers
+
+        eventually(moves, 20, "the first image is on its way")
+        clock.advance(timedelta(seconds=10))
+        scp.released.set()
+        eventually(lambda: not relais.worker.running(), 20, "the batch under way has ended")
+        work(relais)
+        with relais.database.read() as connection:
+            assert connection.execute(select(delivery.c.state)).scalars().all() == ["Blocked"]
+    assert len(scp.receptions) == 1
+
+
 # --- restrictions, asked directly -------------------------------------------------------------------------------------
 
 
