@@ -34,8 +34,9 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
 - **Kinds**: studies of 20 images, and for `Dicom` also of 100, to one archive, an Orthanc, or to a local folder; each
   study is a job and an association of ours, where the peers know no studies. Ours begins when a paused lane,
   with its two places, is resumed; the peer is a bare Orthanc of which two jobs of the same kind are asked at once, each
-  for half of the studies. On either side one small study goes the same way before the clock starts. Files are measured to the last delivery's end, against `cp --recursive` of the same files and
-  `sha256sum` of the copies; `cp` leaves the writing to disk for later.
+  for half of the studies. On either side one small study goes the same way before the clock starts. Files are measured
+  to the last delivery's end, against `cp --recursive` of the same files and `sha256sum` of the copies; `cp` leaves the
+  writing to disk for later.
 - **Lanes**: studies of two small images for one archive arrive at an even pace, {pace:g} a second; the latency is from
   when a delivery is owed to when it is done. *Alone*, the router has no other destination. Otherwise three more lanes
   are owed other studies, and are resumed when the first for the healthy one is sent: to an archive that accepts and
