@@ -38,6 +38,7 @@ DOMAIN_STANDARD_LIBRARY = {
         "datetime",
         "decimal",
         "difflib",
+        "email",
     ),
     *("enum", "fnmatch", "fractions", "functools", "graphlib", "hashlib", "heapq", "hmac", "ipaddress", "itertools"),
     *("json", "math", "operator", "random", "re", "statistics", "string", "types", "typing", "unicodedata"),

@@ -317,7 +317,9 @@ class Deliver:
             elif error.error_class is ErrorClass.Permanent:
                 self._outcomes.give_up(connection, claim, row, words(error))
             else:
-                self._outcomes.later(connection, claim, row, words(error), unreachable=error.unreachable)
+                self._outcomes.later(
+                    connection, claim, row, words(error), unreachable=error.unreachable, wait=error.wait
+                )
 
     def _zone(self, row: Row[Any]) -> str:
         """The time zone of the study's clinic."""

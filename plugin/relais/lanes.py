@@ -40,13 +40,20 @@ class Lanes:
         self._journal = journal
         self.limits = limits
 
-    def failed(self, connection: Connection, name: str, error: Mapping[str, Any], backoff: Backoff) -> datetime:
-        """The lane's peer could not be reached; answers when the lane will be probed."""
+    def failed(
+        self,
+        connection: Connection,
+        name: str,
+        error: Mapping[str, Any],
+        backoff: Backoff,
+        wait: timedelta | None = None,
+    ) -> datetime:
+        """The lane's peer could not be reached; answers when the lane will be probed: not before the `wait` it asks."""
         now = self._clock.now()
         row = connection.execute(select(lane).where(lane.c.name == name).with_for_update()).one_or_none()
         failures = (row.failures if row else 0) + 1
         # At least half the bound: a probe that follows at once teaches nothing.
-        probe_at = now + backoff.delay(failures, 0.5 + random.random() / 2)
+        probe_at = now + max(backoff.delay(failures, 0.5 + random.random() / 2), wait or timedelta())
         goes_down = failures >= DOWN_AFTER and (row is None or row.down_since is None)
         values = {"failures": failures, "probe_at": probe_at, "last_error": dict(error)}
         if goes_down:

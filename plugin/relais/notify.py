@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 from typing import Any
 
 import urllib3
@@ -23,7 +21,7 @@ from relais.configuration import Configuration, Subscriber
 from relais.database import Database, upsert
 from relais.database.tables import event, notification, notification_attempt, study
 from relais.database.tables import subscriber as subscriber_table
-from relais.domain.retry import notification_delay
+from relais.domain.retry import notification_delay, retry_after
 from relais.domain.states import NOTIFICATION, NotificationState, sources_of
 from relais.errors import StateError, UnknownError
 from relais.journal import Journal
@@ -283,19 +281,6 @@ class Notify:
             .on_conflict_do_update(index_elements=["name"], set_=values)
         )
         self._journal.record(connection, "subscriber.disabled", Subscriber=name, Reason=values["reason"])
-
-
-def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """The wait that a Retry-After header asks for, in seconds or as a date (RFC 9110 section 10.2.3)."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return timedelta(seconds=min(int(value[:9]), 10**7))
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(aware - now, timedelta())
 
 
 def _read(connection: Connection, notification_id: int) -> Row[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -72,14 +72,24 @@ class Outcomes:
         self._tasks.finish(connection, claim)
 
     def later(
-        self, connection: Connection, claim: Claim, row: Row[Any], error: dict[str, Any], *, unreachable: bool = False
+        self,
+        connection: Connection,
+        claim: Claim,
+        row: Row[Any],
+        error: dict[str, Any],
+        *,
+        unreachable: bool = False,
+        wait: timedelta | None = None,
     ) -> None:
-        """Try again as the destination's schedule says, or give up when its time is over."""
+        """Try again as the destination's schedule says, or give up when its time is over.
+
+        An `unreachable` destination leaves its whole lane waiting, and no shorter than the `wait` that it asks for.
+        """
         now = self._clock.now()
         retry = self._destinations[row.destination].retry
         backoff = Backoff(first=retry.first_delay, maximum=retry.maximum_delay)
         attempts = row.attempts + 1
-        run_at = self._lanes.failed(connection, claim.lane, error, backoff) if unreachable else None
+        run_at = self._lanes.failed(connection, claim.lane, error, backoff, wait) if unreachable else None
         if now - row.owed_since >= retry.give_up_after:
             self.give_up(connection, claim, row, error)
             return

@@ -209,6 +209,9 @@ def test_a_lane_goes_quiet_down_and_up(database: Database, lanes: Lanes, clock: 
         bound = BACKOFF.bound(number)
         assert bound / 2 <= probe_at - clock.now() <= bound
     with database.write() as connection:
+        probe_at = lanes.failed(connection, LANE, {"Text": "busy"}, BACKOFF, timedelta(hours=2))
+    assert probe_at - clock.now() == timedelta(hours=2)
+    with database.write() as connection:
         assert lanes.is_suspect(connection, LANE)
         lanes.succeeded(connection, LANE)
         assert not lanes.is_suspect(connection, LANE)

@@ -14,10 +14,10 @@ from relais.clock import SystemClock
 from relais.configuration import Configuration, load
 from relais.database import Database
 from relais.database.tables import notification, notification_attempt, task
-from relais.domain.retry import NOTIFICATION_SCHEDULE
+from relais.domain.retry import NOTIFICATION_SCHEDULE, retry_after
 from relais.errors import StateError
 from relais.journal import Journal, Subject
-from relais.notify import Notify, retry_after
+from relais.notify import Notify
 from relais.tasks import Tasks
 from tests.servers.clock import FakeClock
 from tests.servers.receiver import Answer, Receiver

@@ -83,6 +83,15 @@ class TestAnswers(Servers):
         assert not any(error.unreachable for error in refused.values())
         assert archive.stores == [tuple(item.sop_instance_uid for item in items)]
 
+    def test_a_server_that_asks_to_be_left_alone_is(
+        self, archive: StowServer, way: Transport, items: list[Item]
+    ) -> None:
+        archive.answer = Answer(status=503, headers={"Retry-After": "120"})
+        with pytest.raises(SendingError) as caught:
+            sending(way, items)
+        error = caught.value
+        assert (error.code, error.unreachable, error.wait) == ("503", True, timedelta(seconds=120))
+
     def test_what_is_there_already_is_a_success(self, archive: StowServer, way: Transport, items: list[Item]) -> None:
         archive.answer = Answer(status=409, reasons={item.sop_instance_uid: 0x0111 for item in items})
         assert sending(way, items) == {}

@@ -22,7 +22,7 @@ from relais.domain.states import (
 )
 from relais.transports import SendingError
 from relais.transports.dimse import of_query, of_store
-from relais.transports.web import refusal
+from relais.transports.web import Answer, refusal
 from relais.worker import ATTEMPTS, BACKOFF
 from tests.docs.markdown import code, fenced, table
 
@@ -127,7 +127,7 @@ def describe_errors() -> str:
     rows = [_row("C-STORE", code(words), meaning, of_store(words)) for words, meaning in FAILURES]
     rows += [_row("C-FIND, C-MOVE", code(words), meaning, of_query(words)) for words, meaning in QUERIES]
     for status in STATUSES:
-        error = refusal(status)
+        error = refusal(Answer(status=status, body=b""))
         rows.append(_row("HTTP", code(status), error.text[0].upper() + error.text[1:], error))
     known = table(("Way", "What is said", "Meaning", "Class", "`Code`", "Whole lane waits"), rows)
     return "\n\n".join([*classes, "### How failures are read", known])

@@ -6,8 +6,10 @@ met by everybody at once (Brooker, "Exponential Backoff and Jitter", AWS Archite
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 
@@ -36,19 +38,32 @@ class Backoff:
         return self.bound(failures) * chance
 
 
+LONGEST_WAIT = timedelta(days=1)
 NOTIFICATION_SCHEDULE = tuple(
     timedelta(seconds=seconds) for seconds in (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 )
 """Waits after the first, second, … failed attempt: three days and some hours in all (Standard Webhooks 1.0.0)."""
 
 
-def notification_delay(failures: int, chance: float, retry_after: timedelta | None) -> timedelta | None:
+def notification_delay(failures: int, chance: float, wanted: timedelta | None) -> timedelta | None:
     """The wait before the next attempt, or None when the schedule is used up.
 
-    Jitter adds up to a tenth. A subscriber's own Retry-After (RFC 9110 section 10.2.3) only ever lengthens the wait, by
-    a day at most.
+    Jitter adds up to a tenth. A subscriber's own Retry-After only ever lengthens the wait.
     """
     if failures > len(NOTIFICATION_SCHEDULE):
         return None
     delay = NOTIFICATION_SCHEDULE[failures - 1] * (1 + chance / 10)
-    return max(delay, min(retry_after or timedelta(), timedelta(days=1)))
+    return max(delay, wanted or timedelta())
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    """The wait that a Retry-After header asks for, in seconds or as a date (RFC 9110 section 10.2.3): a day at most."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return min(timedelta(seconds=int(value[:9])), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(max(aware - now, timedelta()), LONGEST_WAIT)

@@ -15,7 +15,7 @@ import urllib3
 
 from relais.errors import OrthancError, OrthancUnavailableError
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Bytes read at once of what is streamed."""
 JOBS = 100
 """Ended jobs that are remembered: a quick one ends before anybody waits for it."""

@@ -146,7 +146,7 @@ class DicomWebTransport:
         told = outcomes(answer.body)
         said = {named[uid]: error for uid, error in told.items() if uid in named}
         silent = [item for item in part if item.orthanc_id not in said]
-        error = refusal(answer.status)
+        error = refusal(answer)
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(part) > 1:
             self._too_large = sum(item.bytes for item in part)
         if answer.accepted:
@@ -267,7 +267,7 @@ def failure(reason: int) -> SendingError | None:
 def rows(answer: Answer) -> list[str]:
     """The SOPInstanceUIDs of a QIDO-RS answer; raises SendingError where it is none."""
     if not answer.accepted:
-        raise refusal(answer.status)
+        raise refusal(answer)
     if not answer.body.strip():  # 204: nothing matches
         return []
     found = _datasets(answer.body)

@@ -92,7 +92,7 @@ class PeerTransport:
         """Ask it who it is."""
         answer = self._web.probe("GET", "/system")
         if not answer.accepted:
-            raise refusal(answer.status)
+            raise refusal(answer)
 
     def send(
         self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
@@ -144,7 +144,7 @@ class PeerTransport:
         except ContentChangedError:
             answer = self._post(File(self._content, item), None, stopping)
         if not answer.accepted:
-            raise refusal(answer.status)
+            raise refusal(answer)
         status = _field(answer, "Status")
         if status == "FilteredOut":
             raise SendingError(ErrorClass.Permanent, "filtered-out", "a filter of the peer does not let it in")
@@ -168,7 +168,7 @@ class PeerTransport:
         headers = {"Content-Type": "application/json"}
         answer = self._web.request("POST", "/tools/find", json.dumps(question).encode(), headers)
         if not answer.accepted:
-            raise refusal(answer.status)
+            raise refusal(answer)
         try:
             found = json.loads(answer.body)
         except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from relais.clock import Clock, SystemClock
@@ -29,15 +30,25 @@ class SendingError(Exception):
     """A batch, or one instance of it, did not get through.
 
     `code` is the protocol's own (a DIMSE status such as `A700`, or a word such as `refused`), `text` says it in words,
-    and `unreachable` tells that it is the peer's and not the batch's fault, so that the whole lane waits.
+    `unreachable` tells that it is the peer's and not the batch's fault, so that the whole lane waits, and `wait` how
+    long the peer asks to be left alone.
     """
 
-    def __init__(self, error_class: ErrorClass, code: str, text: str, *, unreachable: bool = False) -> None:
+    def __init__(
+        self,
+        error_class: ErrorClass,
+        code: str,
+        text: str,
+        *,
+        unreachable: bool = False,
+        wait: timedelta | None = None,
+    ) -> None:
         super().__init__(f"{code}: {text}")
         self.error_class = error_class
         self.code = code
         self.text = text
         self.unreachable = unreachable
+        self.wait = wait
 
 
 class OrthancApi(Protocol):

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from relais.configuration.destinations import WebDestination
 from relais.configuration.secrets import Secret
-from relais.domain.retry import ErrorClass
+from relais.domain.retry import ErrorClass, retry_after
 from relais.transports.port import Content, Item, SendingError, Stop
 from relais.transports.web_connections import PlainPool, SecurePool, Sockets
 
@@ -38,6 +39,8 @@ class Answer:
 
     status: int
     body: bytes
+    wait: timedelta | None = None
+    """How long it asks to be left alone."""
 
     @property
     def accepted(self) -> bool:
@@ -135,12 +138,12 @@ class Web:
             raise self._failed(error, is_small=body is None or isinstance(body, bytes)) from error
         finally:
             self._sockets.use(None)
-        return Answer(status=answer.status, body=content)
+        return Answer(status=answer.status, body=content, wait=retry_after(answer.headers, datetime.now(UTC)))
 
     def probe(self, method: str, path: str) -> Answer:
         """The answer to a small request; raises SendingError where the server says that it is not at work."""
         answer = self.request(method, path)
-        error = refusal(answer.status)
+        error = refusal(answer)
         if error.unreachable and error.error_class is ErrorClass.Transient:
             raise error
         return answer
@@ -224,8 +227,9 @@ _NETWORK: tuple[tuple[type[Exception], str, str], ...] = (
 )
 
 
-def refusal(status: int) -> SendingError:
+def refusal(answer: Answer) -> SendingError:
     """The class of an answer that is no success (RFC 9110 section 15; 507: RFC 4918 section 11.5)."""
+    status = answer.status
     known = _REFUSALS.get(status)
     if known is not None:
         error_class, unreachable, text = known
@@ -235,7 +239,7 @@ def refusal(status: int) -> SendingError:
         error_class, unreachable, text = ErrorClass.Permanent, False, "it does not take this"
     else:
         error_class, unreachable, text = ErrorClass.Transient, False, "it failed"
-    return SendingError(error_class, str(status), text, unreachable=unreachable)
+    return SendingError(error_class, str(status), text, unreachable=unreachable, wait=answer.wait)
 
 
 _REFUSALS = {
