@@ -27,6 +27,8 @@ from relais.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
+LULL = timedelta(seconds=1)
+"""How long a new study's first images are left alone at most: who sends, and Orthanc, need the processor then."""
 NO_CLINICS: Mapping[str, Clinic] = {}
 
 
@@ -140,7 +142,9 @@ class Intake:
             self._journal.record(connection, "study.reopened", subject=subject, Added=fresh, Changed=changed)
         self._schedule(connection, "route", study_id, quiet_until)
         if row is None:
-            self._schedule(connection, "begin", study_id, now)
+            # Where nobody receives while it arrives, it can wait to be known how many images it will have.
+            begins = now if self._streams else now + min(LULL, (quiet_until - now) / 2)
+            self._schedule(connection, "begin", study_id, begins)
         elif self._streams:
             self._stream(connection, study_id, now)
 
