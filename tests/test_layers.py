@@ -26,7 +26,7 @@ FORBIDDEN = {
 }
 
 # `domain` computes: beside itself it may use these, and no file, socket, thread, clock or database.
-DOMAIN_LIBRARIES = {"pydantic", "pydantic_core", "pydicom", "re2"}
+DOMAIN_LIBRARIES = {"pydantic", "pydantic_core", "pydicom", "rapidfuzz", "re2"}
 DOMAIN_STANDARD_LIBRARY = {
     *(
         "__future__",
