@@ -46,13 +46,19 @@ class Batch:
         return sum(each.bytes for each in self.items)
 
 
-def next_batch(connection: Connection, row: Row[Any], destination: Destination) -> Batch | None:
-    """The next instances of a delivery, as many and as large as its destination takes at once, but at least one."""
+def next_batch(
+    connection: Connection, row: Row[Any], destination: Destination, mark: int | None = None
+) -> Batch | None:
+    """The next instances of a delivery, as many and as large as its destination takes at once, but at least one.
+
+    `mark` is the delivery's now, where the row was read before.
+    """
     limit = destination.batch_instances
-    asked = {"study": row.study_id, "delivery": row.id, "mark": row.mark, "most": limit}
+    mark = row.mark if mark is None else mark
+    asked = {"study": row.study_id, "delivery": row.id, "mark": mark, "most": limit}
     statements = _statements(destination.only)
-    found = list(connection.execute(statements.gaps, asked))
-    if len(found) < limit:
+    found = list(connection.execute(statements.gaps, asked)) if row.has_gaps else []
+    if len(found) < limit and mark < row.sequence:
         found += connection.execute(statements.above, asked | {"most": limit - len(found)})
     room = destination.batch_megabytes * 1_000_000
     if destination.bandwidth is not None:
@@ -72,6 +78,11 @@ def everything(connection: Connection, row: Row[Any], destination: Destination) 
     return _batch(row, connection.execute(_statements(destination.only).above, asked).all())
 
 
+def nothing_of(row: Row[Any]) -> Batch:
+    """A batch without items, where only the proof is left."""
+    return _batch(row, [])
+
+
 def count_delivered(connection: Connection, row: Row[Any], destination: Destination, mark: int) -> int:
     """How many instances the destination has, by our books."""
     asked = {"study": row.study_id, "delivery": row.id, "mark": mark}
@@ -86,6 +97,8 @@ def note_gaps(connection: Connection, batch: Batch, refused: Mapping[str, Sendin
     """
     through = [batch.ids[each.orthanc_id] for each in batch.items if each.orthanc_id not in refused]
     close_gaps(connection, batch.delivery.id, through)
+    if not refused:
+        return
     statement = upsert(connection.dialect.name, gap)
     statement = statement.on_conflict_do_update(
         index_elements=["delivery_id", "instance_id"],
@@ -100,8 +113,7 @@ def note_gaps(connection: Connection, batch: Batch, refused: Mapping[str, Sendin
         }
         for orthanc_id, error in refused.items()
     ]
-    if rows:
-        connection.execute(statement, rows)
+    connection.execute(statement, rows)
 
 
 def close_gaps(connection: Connection, delivery_id: int, instances: Collection[int] | None = None) -> None:

@@ -45,9 +45,10 @@ from relais.replay import Replay
 from relais.replay_process import find_interpreter
 from relais.residency import Residency
 from relais.restrictions import Restrictions
-from relais.tasks import Tasks
+from relais.tasks import AHEAD, Tasks
 from relais.transports.opening import open_transport
 from relais.transports.probes import Ourselves
+from relais.turns import Turns
 from relais.versions import FILE, Versions
 from relais.web.application import create_application
 from relais.web.bridge import PATTERN, callback_of
@@ -134,12 +135,13 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
     tasks = Tasks(database, clock, owner=f"{node}/{uuid.uuid4().hex[:8]}", suspects=suspects)
     audit = Audit(clock, node)
     journal = Journal(audit=audit, clock=clock, tasks=tasks, subscribers=configuration.subscribers)
+    at_once = {DESTINATION + name: each.concurrency for name, each in configuration.destinations.items()}
     limits = {
         "studies": STUDIES_AT_ONCE,
         "storage": 1,
         TESTS: 2,
         REPLAYS: 1,
-        **{DESTINATION + name: each.concurrency for name, each in configuration.destinations.items()},
+        **{lane: limit * AHEAD for lane, limit in at_once.items()},
         **{SUBSCRIBER + name: NOTICES_AT_ONCE for name in configuration.subscribers},
     }
     lanes = Lanes(database=database, clock=clock, tasks=tasks, journal=journal, limits=limits)
@@ -165,7 +167,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         tasks=tasks,
         handlers=handlers,
         lanes=limits,
-        shared={name: limit for name, limit in limits.items() if name.startswith(DESTINATION)},
+        shared=at_once,
         observe=metrics.observe_task,
     )
     feed = Feed(
@@ -228,6 +230,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
             name: open_transport(sending, name, each, configuration.sources, clock)
             for name, each in configuration.destinations.items()
         },
+        turns=Turns(at_once, worker.stopping),
         stopping=worker.stopping,
     )
     notify = Notify(database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration)

@@ -9,35 +9,37 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, literal, select, update
 
-from relais import proof, version_rows
+from relais import proof
 from relais.batches import (
     Batch,
     count_delivered,
     everything,
     next_batch,
     note_gaps,
+    nothing_of,
     refusals,
     words,
 )
 from relais.clock import Clock
 from relais.configuration import Configuration, Destination, Proof
-from relais.database import Database
-from relais.database.tables import decision, delivery, study
+from relais.database import Database, queries
+from relais.database.configuration_tables import version
+from relais.database.tables import decision, delivery, gap, lane, study
 from relais.domain.residency import Permit, Refusal
 from relais.domain.retry import ErrorClass
-from relais.domain.states import DeliveryState, StudyState
+from relais.domain.states import DeliveryState, StudyState, VersionState
 from relais.domain.windows import next_open
-from relais.lanes import Lanes
+from relais.lanes import DESTINATION, Lanes
 from relais.outcomes import Outcomes
 from relais.residency import Residency
 from relais.tasks import Claim, Tasks
 from relais.transports import SendingError, Transport
+from relais.turns import Turn, Turns
 from relais.watch import Watch
 from relais.worker import StoppingError
 
@@ -64,6 +66,7 @@ class Deliver:
         residency: Residency,
         configuration: Configuration,
         transports: Mapping[str, Transport],
+        turns: Turns,
         stopping: threading.Event,
     ) -> None:
         self._database = database
@@ -74,6 +77,7 @@ class Deliver:
         self._residency = residency
         self._configuration = configuration
         self._transports = transports
+        self._turns = turns
         self._stopping = stopping
         self.progress: dict[int, int] = {}
         """Of each delivery that moves at this moment: how many instances of its batch are through."""
@@ -82,21 +86,9 @@ class Deliver:
         """The task: batch after batch until nothing is above the mark, then the proof."""
         delivery_id = claim.payload["Delivery"]
         try:
-            while (begun := self._begin(claim, delivery_id)) is not None:
-                batch, permit, suspect = begun
-                if batch.items and not self._has_bandwidth(claim, batch):
-                    return
-                started_at = self._clock.now()
-                try:
-                    if batch.items:
-                        ended = self._through(claim, batch, started_at, self._send(batch, permit, suspect=suspect))
-                    else:
-                        ended = self._proven(claim, batch, started_at, self._ask(batch))
-                except SendingError as error:
-                    self._failed(claim, batch, started_at, error)
-                    return
-                if ended:
-                    return
+            with self._turns.queue(claim) as turn:
+                while self._go_on(claim, delivery_id, turn):
+                    pass
         finally:
             self.progress.pop(delivery_id, None)
 
@@ -105,25 +97,61 @@ class Deliver:
         for transport in self._transports.values():
             transport.close()
 
-    def _begin(self, claim: Claim, delivery_id: int) -> tuple[Batch, Permit, bool] | None:
+    def _go_on(self, claim: Claim, delivery_id: int, turn: Turn) -> bool:
+        """Send the next batch, or ask for the proof, in the lane's turn; says whether there is more to be done now.
+
+        The turn ends before the last success is written down, so that the lane's next delivery, which is prepared by
+        then, need not wait for that; a failure is written down first, so that it sees it.
+        """
+        begun = self._begin(claim, delivery_id)
+        if begun is None:
+            return False
+        with turn.take() as waited:
+            if waited:
+                begun = self._begin(claim, delivery_id, waited=True)
+            if begun is None:
+                return False
+            batch, permit, suspect = begun
+            if batch.items and not self._has_bandwidth(claim, batch):
+                return False
+            started_at = self._clock.now()
+            try:
+                if batch.items:
+                    refused = self._send(batch, permit, suspect=suspect)
+                else:
+                    answer = self._ask(batch)
+            except SendingError as error:
+                self._failed(claim, batch, started_at, error)
+                return False
+            if batch.mark >= batch.delivery.sequence:
+                turn.leave()
+        if batch.items:
+            return not self._through(claim, batch, started_at, refused)
+        return not self._proven(claim, batch, started_at, answer)
+
+    def _begin(self, claim: Claim, delivery_id: int, *, waited: bool = False) -> tuple[Batch, Permit, bool] | None:
         """Judge the delivery as it is now, and take its next batch: one without items when only the proof is left.
 
         With it, whether the lane's last attempt failed, so that its peer is tried first. What the law refuses now is
-        blocked. None when there is nothing to be done now.
+        blocked. None when there is nothing to be done now. One that `waited` for its turn goes back where the lane
+        was paused meanwhile, or fails, or has something more urgent.
         """
         if self._stopping.is_set():
             raise StoppingError
         now = self._clock.now()
         with self._database.read() as connection:
             row = _find(connection, delivery_id)
-            suspect = self._lanes.is_suspect(connection, claim.lane)
+            suspect = bool(row.failures)
+            passed = waited and (
+                suspect or row.paused_at is not None or queries.tasks.is_passed(connection, claim.id, now)
+            )
             destination = self._configuration.destinations.get(row.destination)
             # A held study is planned anew before more of it is sent.
             allowed = row.state in MOVING and row.study_state != StudyState.Held and row.held_by is None
             # And so is one that was decided under another version than the active one, which is also ours.
-            outdated = {row.configuration, version_rows.active_digest(connection)} != {self._configuration.digest}
+            outdated = {row.configuration, row.active} != {self._configuration.digest}
             opens = now if destination is None else next_open(destination.windows, self._zone(row), now)
-            goes_on = allowed and not outdated and opens == now and row.state == DeliveryState.InProgress
+            goes_on = allowed and not (outdated or passed) and opens == now and row.state == DeliveryState.InProgress
             if destination is not None and goes_on:
                 verdict = self._judge(connection, row)
                 batch = next_batch(connection, row, destination)
@@ -143,7 +171,7 @@ class Deliver:
             if isinstance(verdict, Refusal):
                 self._outcomes.block(connection, claim, row, verdict)
                 return None
-            if opens > now:
+            if opens > now or passed:
                 self._outcomes.put_off(connection, claim, row.id, opens)
                 return None
             batch = self._first(connection, claim, row, destination)
@@ -151,7 +179,7 @@ class Deliver:
 
     def _decide_anew(self, connection: Connection, row: Row[Any]) -> None:
         """Nothing may be sent by the decision of a former version; nobody else asks for another where it had failed."""
-        ours = version_rows.active_digest(connection) == self._configuration.digest != row.configuration
+        ours = row.active == self._configuration.digest != row.configuration
         if ours and row.study_state != StudyState.Receiving:
             self._tasks.schedule(
                 connection,
@@ -181,7 +209,7 @@ class Deliver:
         self, connection: Connection, claim: Claim, row: Row[Any], destination: Destination
     ) -> Batch | None:
         """Nothing is left to send: end here, or answer a batch without items whose proof is to be asked for."""
-        refused, first = refusals(connection, row.id)
+        refused, first = refusals(connection, row.id) if row.has_gaps else (0, None)
         if refused:
             self._outcomes.give_up(connection, claim, row, {**(first or {}), "Refused": refused})
             return None
@@ -190,11 +218,11 @@ class Deliver:
             return None
         if row.state != DeliveryState.InProgress:
             self._outcomes.move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
-        whole = everything(connection, row, destination)
-        if destination.proof is Proof.Stored or not whole.items:
-            self._outcomes.complete(connection, claim, row, proof.document_of(Proof.Stored, whole, self._clock.now()))
+        stored = count_delivered(connection, row, destination, row.sequence)
+        if destination.proof is Proof.Stored or not stored:
+            self._outcomes.complete(connection, claim, row, proof.document_of(Proof.Stored, stored, self._clock.now()))
             return None
-        return replace(whole, items=(), ids={})
+        return nothing_of(row)
 
     def _ask(self, batch: Batch) -> proof.Answer:
         """Ask for the proof of the whole delivery."""
@@ -284,7 +312,9 @@ class Deliver:
             row = _lock(connection, batch.delivery)
             self._tasks.check(connection, claim)
             self._outcomes.note(connection, batch, started_at, document)
-            note_gaps(connection, batch, refused)
+            gaps = refused or row.has_gaps
+            if gaps:
+                note_gaps(connection, batch, refused)
             values = {
                 "mark": batch.mark,
                 "delivered": count_delivered(connection, row, destination, batch.mark),
@@ -292,17 +322,19 @@ class Deliver:
                 "last_error": document,
                 "proof": None,
             }
-            connection.execute(update(delivery).where(delivery.c.id == row.id).values(values))
+            connection.execute(_MOVE_MARK, {"moved": row.id, **values})
             self.progress.pop(row.id, None)
-            self._lanes.succeeded(connection, claim.lane)
+            if row.failures:
+                self._lanes.succeeded(connection, claim.lane)
             if row.state != DeliveryState.InProgress:  # held or canceled meanwhile
                 self._tasks.finish(connection, claim)
                 return True
             if document is not None and passes:
                 self._outcomes.later(connection, claim, row, document)
                 return True
-            row = _find(connection, row.id)
-            if next_batch(connection, row, destination) is not None:
+            if gaps:
+                row = _find(connection, row.id)
+            if next_batch(connection, row, destination, batch.mark) is not None:
                 return False
             return self._everything_sent(connection, claim, row, destination) is None
 
@@ -346,6 +378,8 @@ def _find(connection: Connection, delivery_id: int) -> Row[Any]:
 # Asked for at every batch, and built once: building a statement costs more than running it.
 _LOCK_STUDY = select(study.c.id).where(study.c.id == bindparam("study")).with_for_update()
 _LOCK_DELIVERY = select(delivery.c.id).where(delivery.c.id == bindparam("delivery")).with_for_update()
+_MOVE_MARK = update(delivery).where(delivery.c.id == bindparam("moved"))
+_ITS_LANE = lane.c.name == literal(DESTINATION) + delivery.c.destination
 _OWED = (
     select(
         delivery,
@@ -355,6 +389,10 @@ _OWED = (
         study.c.held_by,
         study.c.state.label("study_state"),
         decision.c.configuration,
+        select(version.c.digest).where(version.c.state == VersionState.Active).scalar_subquery().label("active"),
+        select(lane.c.failures).where(_ITS_LANE).scalar_subquery().label("failures"),
+        select(lane.c.paused_at).where(_ITS_LANE).scalar_subquery().label("paused_at"),
+        exists().where(gap.c.delivery_id == delivery.c.id).label("has_gaps"),
     )
     .join(study, study.c.id == delivery.c.study_id)
     .join(decision, decision.c.id == study.c.decision_id)

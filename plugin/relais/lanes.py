@@ -106,11 +106,6 @@ class Lanes:
             )
         return starts
 
-    def is_suspect(self, connection: Connection, name: str) -> bool:
-        """Whether the lane's last attempt failed."""
-        row = connection.execute(_LANE, {"lane": name}).one_or_none()
-        return row is not None and row.failures > 0
-
     def pause(self, name: str, *, actor: str, reason: str) -> None:
         """Start nothing more in this lane until it is resumed; what is under way ends."""
         self._known(name)

@@ -65,7 +65,8 @@ class Outcomes:
             next_attempt=None,
             proof=document,
         )
-        close_gaps(connection, row.id)
+        if row.has_gaps:
+            close_gaps(connection, row.id)
         detail = {"Instances": document["Instances"], "Proof": document["Kind"]}
         self.record(connection, "delivery.completed", row, **detail)
         self._protect.look(connection, row.study_id)

@@ -32,7 +32,7 @@ class Answer:
 
 def ask(proof: Proof, transport: Transport, batch: Batch, awaited: dict[str, Any] | None, now: datetime) -> Answer:
     """Ask the destination whether it has everything of `batch`; raises SendingError where it cannot be asked."""
-    document = document_of(proof, batch, now)
+    document = document_of(proof, len(batch.items), now)
     if proof is Proof.Queried:
         absent = transport.missing(batch.items)
         missing = {
@@ -47,9 +47,9 @@ def ask(proof: Proof, transport: Transport, batch: Batch, awaited: dict[str, Any
     return Answer(document=document)
 
 
-def document_of(proof: Proof, batch: Batch, now: datetime) -> dict[str, Any]:
+def document_of(proof: Proof, instances: int, now: datetime) -> dict[str, Any]:
     """The proof as it is stored and shown."""
-    return {"Kind": proof.value, "Instances": len(batch.items), "At": now.isoformat()}
+    return {"Kind": proof.value, "Instances": instances, "At": now.isoformat()}
 
 
 def _ask_commitment(transport: Commits, batch: Batch, awaited: dict[str, Any] | None, now: datetime) -> Answer:
@@ -62,7 +62,7 @@ def _ask_commitment(transport: Commits, batch: Batch, awaited: dict[str, Any] | 
         else:
             if refused is None:
                 return Answer(awaited=awaited)
-            document = document_of(Proof.Committed, batch, now)
+            document = document_of(Proof.Committed, len(batch.items), now)
             return Answer(missing=refused, document={**document, "Transaction": transaction})
     transaction = transport.commit(batch.items)
     asked = {

@@ -25,6 +25,8 @@ from relais.domain.states import TaskState
 LEASE = timedelta(seconds=30)
 CLAIMING = 7363002
 """PostgreSQL's advisory lock of nodes that claim tasks."""
+AHEAD = 2
+"""So many times a shared lane's limit one owner may hold while all are its own: it prepares what comes next."""
 CRASHES = 20
 """A task that ended the process so often without a word is buried, so that it cannot do so for ever."""
 
@@ -48,6 +50,7 @@ class Claim:
     kind: str
     lane: str
     key: str
+    priority: Priority
     payload: Mapping[str, Any]
     attempts: int
     owner: str
@@ -130,12 +133,13 @@ class Tasks:
     def claim(self, due: Sequence[int], shared: Mapping[str, int] | None = None) -> list[Claim]:
         """Lease those of these tasks that nobody else took meanwhile, the most urgent and then the oldest first.
 
-        `shared` are lanes whose limit holds over all nodes together.
+        `shared` are lanes whose limit holds over all nodes together; where all are this owner's, it is for the owner to
+        see that no more than that are worked on at once.
         """
         now = self._clock.now()
         with self._database.write() as connection:
             if shared and not self._database.sqlite:  # other nodes claim as well
-                due = _within(connection, due, shared)
+                due = _within(connection, due, shared, self.owner)
             values = {"ids": due, "now": now, "claimer": self.owner, "until": now + LEASE}
             rows = connection.execute(_CLAIM, values).all()
         return [
@@ -144,6 +148,7 @@ class Tasks:
                 kind=row.kind,
                 lane=row.lane,
                 key=row.key,
+                priority=Priority(row.priority),
                 payload=row.payload,
                 attempts=row.attempts,
                 owner=self.owner,
@@ -321,15 +326,16 @@ def _schedule(dialect: str) -> sqlite.Insert:
     )
 
 
-def _within(connection: Connection, due: Sequence[int], shared: Mapping[str, int]) -> list[int]:
+def _within(connection: Connection, due: Sequence[int], shared: Mapping[str, int], owner: str) -> list[int]:
     """Those for which their lane has a place; other nodes that claim wait until this transaction ends."""
     connection.execute(select(func.pg_advisory_xact_lock(CLAIMING)))
-    rows = connection.execute(_LANES, {"ids": due}).all()
+    rows = connection.execute(_LANES, {"ids": due, "claimer": owner}).all()
     lanes, busy = {row.id: row.lane for row in rows}, {row.lane: row.running for row in rows}
+    places = {row.lane: shared[row.lane] * (1 if row.others else AHEAD) for row in rows if row.lane in shared}
     kept: list[int] = []
     for each in due:
         lane = lanes.get(each, "")
-        if lane not in shared or busy.get(lane, 0) < shared[lane]:
+        if lane not in places or busy.get(lane, 0) < places[lane]:
             busy[lane] = busy.get(lane, 0) + 1
             kept.append(each)
     return kept
@@ -382,13 +388,12 @@ _CLAIM = (
     )
     .returning(task)
 )
-_others = task.alias("others")
+_running = task.alias("running")
+_now_running = select(func.count()).where(_running.c.lane == task.c.lane, _running.c.state == TaskState.Running)
 _LANES = select(
     task.c.id,
     task.c.lane,
-    select(func.count())
-    .where(_others.c.lane == task.c.lane, _others.c.state == TaskState.Running)
-    .scalar_subquery()
-    .label("running"),
+    _now_running.scalar_subquery().label("running"),
+    _now_running.where(_running.c.owner != bindparam("claimer")).scalar_subquery().label("others"),
 ).where(task.c.id.in_(bindparam("ids", expanding=True)))
 _NEXT = select(func.min(task.c.run_at)).where(task.c.state == TaskState.Waiting, task.c.run_at > bindparam("after"))

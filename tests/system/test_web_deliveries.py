@@ -1,5 +1,6 @@
 """What the API tells of deliveries and destinations, and what a person may do to one or to many."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -423,3 +424,22 @@ def add_image(connection: Connection, delivery_id: int) -> int:
     }
     made: int = connection.execute(insert(instance).values(image).returning(instance.c.id)).scalar_one()
     return made
+
+
+def test_what_a_command_makes_due_begins_at_once(lonely: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relais.worker.POLL", 60.0)  # nobody looks by himself
+    parts = lonely.relais
+    assert lonely.post("/relais/v1/destinations/vna/pause", {"Reason": "a test"}, user="admin").status_code == 200
+    with parts.database.write() as connection:
+        parts.tasks.schedule(
+            connection, kind="deliver", lane="destination:vna", key="a", run_at=parts.clock.now(), payload={}
+        )
+    turned = threading.Event()
+    monkeypatch.setattr(parts.worker, "_observe", lambda _kind, _seconds: turned.set())
+    parts.worker.start("here")
+    try:
+        assert not turned.wait(0.5)
+        assert lonely.post("/relais/v1/destinations/vna/resume", {"Reason": "a test"}, user="admin").status_code == 200
+        assert turned.wait(10)
+    finally:
+        parts.worker.stop(5)

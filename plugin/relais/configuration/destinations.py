@@ -82,7 +82,7 @@ class Common(Document):
     """What every destination has, whatever its kind."""
 
     concurrency: Annotated[Whole, Field(ge=1, le=64)] = Field(
-        default=2, description="How many deliveries may be under way at once, over all nodes.", examples=[4]
+        default=2, description="How many deliveries may be sent at once, over all nodes.", examples=[4]
     )
     timeout: Annotated[Whole, Field(ge=1, le=3600)] = Field(
         default=30, alias="TimeoutSeconds", description="How many seconds it may stay silent.", examples=[60]

@@ -1,6 +1,6 @@
 """STOW-RS (PS3.18 section 10.5), and QIDO-RS (section 10.6) to ask what is there.
 
-A batch is one POST to /studies: a multipart/related body (RFC 2387) that is made while it is sent.
+A part of a batch is one POST to /studies: a multipart/related body (RFC 2387) that is made while it is sent.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from relais.clock import Clock
 from relais.configuration.destinations import DicomWebDestination
 from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
-from relais.transports.outcome import Outcome
+from relais.transports.course import Course, Part
 from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 from relais.transports.web import INTERRUPTED, Answer, ContentChangedError, File, Web, absent, refusal
 
 PAGE = 500
 """Rows asked for at once."""
+LARGEST_PART, AT_ONCE = 10, 2
+"""Instances of one request, and requests of one delivery at once."""
 
 SOP_INSTANCE_UID = "00080018"
 REFERENCED_SOP_INSTANCE_UID = "00081155"
@@ -70,7 +72,7 @@ class DicomWebTransport:
     ) -> None:
         self._name = name
         self._clock = clock
-        self._web = Web(destination, destination.token)
+        self._web = Web(destination, destination.token, at_once=AT_ONCE)
         self._content = content
         self._too_large: int | None = None
 
@@ -81,28 +83,26 @@ class DicomWebTransport:
     def send(
         self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
-        """Send them in one request; in several where it is too large, or refused as a whole for some of them."""
+        """Send them in requests of some, two at once: while the server stores those of one, the next are on their way.
+
+        In smaller ones where that is too large, or refused as a whole for some of them.
+        """
         admit(permit, self._name, items, self._clock)
-        outcome = Outcome(progress)
-        waiting = deque(self._parts(list(items)))
-        with self._web.cut_at(stopping):
-            while waiting:
+        starts = range(0, len(items), LARGEST_PART)
+        parts = (part for start in starts for part in self._parts([*items[start : start + LARGEST_PART]]))
+        course = Course(parts, progress)
+
+        def store(part: Part) -> None:
+            if stopping.is_set():
+                raise InterruptedError
+            try:
+                self._settle([*part], course, stopping)
+            except SendingError as error:
                 if stopping.is_set():
-                    raise InterruptedError
-                part = waiting.popleft()
-                try:
-                    again = self._settle(part, outcome, stopping)
-                except SendingError as error:
-                    if stopping.is_set():
-                        raise InterruptedError from error
-                    if not outcome.through:
-                        raise
-                    for each in (part, *waiting):
-                        outcome.refuse(each, error)
-                    break
-                waiting.extendleft(reversed(again))
-        outcome.takes(0)
-        return outcome.end()
+                    raise InterruptedError from error
+                raise
+
+        return course.run(store, at_once=AT_ONCE, around=lambda: self._web.cut_at(stopping))
 
     def missing(self, items: Sequence[Item]) -> Collection[str]:
         """Those that QIDO-RS does not find in their series."""
@@ -118,23 +118,23 @@ class DicomWebTransport:
             return [items]
         return [part for half in _halves(items) for part in self._parts(half)]
 
-    def _settle(self, part: list[Item], outcome: Outcome, stopping: Stop) -> list[list[Item]]:
-        """Send it and write down what became of each; answers what is to be sent again, in which parts."""
+    def _settle(self, part: list[Item], course: Course, stopping: Stop) -> None:
+        """Send it and write down what became of each, and what is to be sent again, in which parts."""
         try:
-            said, error = self._store(part, outcome.takes, stopping)
+            said, error = self._store(part, course.takes, stopping)
         except UnreadableError as unreadable:
-            outcome.refuse([unreadable.item], unreadable.error)
-            left = [item for item in part if item is not unreadable.item]
-            return [left] if left else []
-        outcome.took(sum(each is None for each in said.values()))
+            course.refuse([unreadable.item], unreadable.error)
+            course.again([left] if (left := [item for item in part if item is not unreadable.item]) else [])
+            return
+        course.took(sum(each is None for each in said.values()))
         for item in part:
             if (its := said.get(item.orthanc_id)) is not None:
-                outcome.refuse([item], its)
+                course.refuse([item], its)
         silent = [item for item in part if item.orthanc_id not in said]
         if silent and error.error_class is ErrorClass.Permanent and len(part) > 1:
-            return _halves(silent)
-        outcome.refuse(silent, error)
-        return []
+            course.again(_halves(silent))
+        else:
+            course.refuse(silent, error)
 
     def _store(self, part: list[Item], sent: Callable[[int], None], stopping: Stop) -> tuple[Said, SendingError]:
         """What the server says of each instance, and what its status says of those of which it says nothing."""

@@ -3,73 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from relais.clock import Clock
 from relais.configuration.destinations import PeerDestination
 from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
-from relais.transports.outcome import Outcome
+from relais.transports.course import Course, Part
 from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 from relais.transports.web import INTERRUPTED, Answer, ContentChangedError, File, Web, absent, refusal
 
 AT_ONCE = 2
 THERE = {"Success", "AlreadyStored"}
-
-
-class _Course:
-    """A batch that several threads send: what is left of it, and what became of the rest."""
-
-    def __init__(self, items: Sequence[Item], progress: Callable[[int], None]) -> None:
-        self._left = deque(items)
-        self._outcome = Outcome(progress)
-        self._broken: list[tuple[Item, SendingError]] = []
-        self._over = False
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def while_it_lasts(self) -> Iterator[None]:
-        """A thread's work; where it ends with an error, nobody begins anything more."""
-        try:
-            yield
-        except BaseException:
-            self._over = True
-            raise
-
-    def next(self) -> Item | None:
-        """The next to be sent, if one still is."""
-        with self._lock:
-            ended = self._over or self._broken or not self._left or not self._outcome.goes_on
-            return None if ended else self._left.popleft()
-
-    def took(self) -> None:
-        """The peer has one more."""
-        with self._lock:
-            self._outcome.took(1)
-
-    def failed(self, item: Item, error: SendingError) -> None:
-        """This one failed, and with it perhaps all that are left."""
-        with self._lock:
-            if error.unreachable or error.error_class is ErrorClass.Configuration:
-                self._broken.append((item, error))
-            else:
-                self._outcome.failed(item, error)
-
-    def end(self) -> Mapping[str, SendingError]:
-        """What was refused, and what was not tried any more."""
-        if not self._broken:
-            self._outcome.leave(self._left)
-            return self._outcome.end()
-        error = self._broken[0][1]
-        if not self._outcome.through:
-            raise error
-        self._outcome.refuse([*(item for item, _ in self._broken), *self._left], error)
-        return self._outcome.end()
 
 
 class PeerTransport:
@@ -99,13 +45,19 @@ class PeerTransport:
     ) -> Mapping[str, SendingError]:
         """Send them, two at once: while the peer stores one, the next is on its way."""
         admit(permit, self._name, items, self._clock)
-        course = _Course(items, progress)
-        with ThreadPoolExecutor(AT_ONCE - 1, "relais-peer") as others:
-            running = [others.submit(self._work, course, stopping) for _ in items[1:AT_ONCE]]
-            self._work(course, stopping)
-        for each in running:
-            each.result()
-        return course.end()
+        course = Course(([item] for item in items), progress)
+
+        def store(part: Part) -> None:
+            if stopping.is_set():
+                raise InterruptedError
+            try:
+                self._send(part[0], stopping)
+            except SendingError as error:
+                course.failed(part[0], error)
+            else:
+                course.took(1)
+
+        return course.run(store, at_once=AT_ONCE, around=lambda: self._web.cut_at(stopping))
 
     def missing(self, items: Sequence[Item]) -> Collection[str]:
         """Those of each series that it does not find."""
@@ -123,18 +75,6 @@ class PeerTransport:
     def close(self) -> None:
         """Let go of connections."""
         self._web.close()
-
-    def _work(self, course: _Course, stopping: Stop) -> None:
-        with course.while_it_lasts(), self._web.cut_at(stopping):
-            while (item := course.next()) is not None:
-                if stopping.is_set():
-                    raise InterruptedError
-                try:
-                    self._send(item, stopping)
-                except SendingError as error:
-                    course.failed(item, error)
-                else:
-                    course.took()
 
     def _send(self, item: Item, stopping: Stop) -> None:
         file = File(self._content, item)

@@ -134,6 +134,8 @@ def _language(of_caller: str | None) -> str:
 
 
 def _finish(response: Response) -> Response:
+    if request.method not in {"GET", "HEAD"} and response.status_code < 400:  # noqa: PLR2004 - errors begin here
+        relais().worker.wake()  # what was asked for may be due at once
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     rule = template_of(request.url_rule.rule) if request.url_rule else "none"

@@ -38,6 +38,22 @@ def _due(lanes: int) -> CompoundSelect[tuple[int]]:
     return union_all(*(select(part.c.id) for part in each))
 
 
+def is_passed(connection: Connection, task_id: int, now: datetime) -> bool:
+    """Whether something more urgent than this task is due in its lane."""
+    return connection.execute(_PASSED, {"passed": task_id, "now": now}).first() is not None
+
+
+_mine = task.alias("mine")
+_PASSED = (
+    select(task.c.id)
+    .join(_mine, _mine.c.lane == task.c.lane)
+    .where(_mine.c.id == bindparam("passed"), task.c.state == TaskState.Waiting)
+    .where(task.c.priority < _mine.c.priority, task.c.run_at <= bindparam("now"))
+    .limit(1)
+)
+"""Built once: building a statement costs more than running it."""
+
+
 def find(connection: Connection, state: str | None, before: int | None, limit: int) -> Rows:
     """Tasks, the one made last first."""
     statement = select(task)

@@ -229,7 +229,6 @@ def _started(call: Call, proposed: int | Mapping[str, Any], body: ReplayCommand)
     except DocumentError as error:
         prefix = "" if isinstance(proposed, int) else "Document."
         raise invalid(Problem(prefix + each.path, each.code, each.values) for each in error.problems) from None
-    call.relais.worker.wake()
     return _detail(call, replay_id)
 
 

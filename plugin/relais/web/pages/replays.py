@@ -80,7 +80,6 @@ def replay_start(Number: int) -> Response:  # noqa: N803
         replay = call.relais.replay.start(Number, span, actor=call.caller.name)
     except DocumentError as error:
         raise invalid(error.problems) from None
-    call.relais.worker.wake()
     return Response(status=204, headers={"HX-Redirect": url_for("pages.replay", Id=replay)})
 
 
