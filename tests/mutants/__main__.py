@@ -43,6 +43,7 @@ TESTS = (
     "test_rules_answers",
     "test_rules_examples",
     "test_rules_hostile",
+    "test_rules_limits",
 )
 ARGUMENTS = (
     "--assert=plain",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import (
@@ -62,7 +63,7 @@ def _scalar(value: object) -> object:
         text = str(value)
         if len(text) > LONGEST_WANTED:
             raise fault("too-long", limit=LONGEST_WANTED)
-        if text not in ("inf", "-inf", "nan") and text.encode(errors="replace").decode() == text:
+        if (isinstance(value, str | int) or isfinite(value)) and text.encode(errors="replace").decode() == text:
             return value
     raise fault("not-scalar")
 
@@ -265,7 +266,7 @@ def _find_set(name: str, info: ValidationInfo) -> tuple[Any, ...]:
     key = ("Sets", name)
     if key not in known.read:
         try:
-            known.read[key] = _SET.validate_python(known.sets[name], context=info.context)
+            known.read[key] = _SET.validate_python(known.sets[name])
         except ValidationError:  # told where the set stands
             known.read[key] = None
     if known.read[key] is None:
@@ -295,7 +296,7 @@ def _read_condition(document: object, known: References) -> Condition | None:
     if depth(document) > MAXIMUM_DEPTH:
         return None
     try:
-        return Condition.model_validate(document, context=known, by_alias=True, by_name=False)
+        return Condition.model_validate(document, context=known, by_name=False)
     except ValidationError:  # told where the condition stands
         return None
 

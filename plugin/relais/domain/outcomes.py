@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,15 +82,14 @@ def _enough(outcome: ConditionOutcome) -> tuple[ConditionOutcome, ...]:
     return min((_enough(child) for child in outcome.children if child.held is telling), key=len)
 
 
-def _answers(outcome: ConditionOutcome) -> Iterable[ConditionOutcome]:
+def _answers(outcome: ConditionOutcome) -> tuple[ConditionOutcome, ...]:
     if not outcome.is_group:
-        yield outcome
-    for child in outcome.children if outcome.is_group else ():
-        yield from _answers(child)
+        return (outcome,)
+    return tuple(answer for child in outcome.children for answer in _answers(child))
 
 
 def _repeats(outcome: ConditionOutcome) -> bool:
-    answers = list(_answers(outcome))
+    answers = _answers(outcome)
     return len(set(answers)) < len(answers)
 
 

@@ -39,7 +39,7 @@ class Explain(StrEnum):
     Everything = "Everything"  # the outcome of every condition besides
 
 
-_JSON = ConfigDict(alias_generator=to_pascal, validate_by_name=True, extra="forbid")
+_JSON = ConfigDict(alias_generator=to_pascal, extra="forbid")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
