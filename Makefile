@@ -6,10 +6,12 @@ PYTHON := .venv/bin/python
 CONFIGURATION := orthanc.json
 WORKERS := 3# more than two cores: tests over real servers wait more than they compute
 TESTS := tests
+EXPORT := var/matching-questions.ndjson
+MODEL := var/matching-model.json
 
 export TCP_NODELAY := 1# without it, Debian's DICOM tools move some 11 images a second
 
-.PHONY: help setup setup-test pins run demo test chaos lint bench mutants docs image up down
+.PHONY: help setup setup-test pins run demo test chaos lint bench bench-matching train-matching mutants docs image up down
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +51,20 @@ lint: setup-test ## linters, formats, types, layers
 
 bench: setup-test ## benchmarks with peers, as ratios
 	$(PYTHON) -m tests.bench
+
+bench-matching: setup-test .venv-matching ## how well patients are matched, beside Splink and recordlinkage; takes half an hour (MATCHING=febrl for some)
+	$(PYTHON) -m tests.matching $(MATCHING)
+
+train-matching: setup ## learn a matching model: DATABASE=postgresql://… or EXPORT=questions.ndjson; writes MODEL=var/matching-model.json
+	@mkdir -p var
+	@if [ -n "$(DATABASE)" ]; then PYTHONPATH=plugin $(PYTHON) -m relais.matching_training export "$(DATABASE)" "$(EXPORT)"; fi
+	PYTHONPATH=plugin $(PYTHON) -m relais.matching_training learn "$(EXPORT)" "$(MODEL)" $(TRAINING)
+
+.venv-matching: pyproject.toml
+	$(PYTHON) -m venv --clear $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$@/bin/python -m pip install --quiet --group matching
+	touch $@
 
 mutants: setup-test ## mutation testing of what decides; takes long (MUTANTS=kernel for some)
 	$(PYTHON) -m tests.mutants $(MUTANTS)

@@ -5,7 +5,6 @@ Everything is made once, here, and handed to whom it concerns; nobody looks anyt
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import uuid
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from relais import version_rows
+from relais.apart import find_interpreter
 from relais.audit import Audit
 from relais.blocking import Blocking
+from relais.callbacks import register
 from relais.clock import Clock
 from relais.configuration import Configuration, ConfigurationErrors
 from relais.connectivity import LANE as TESTS
@@ -27,22 +28,28 @@ from relais.deliver import Deliver
 from relais.digests import Digests, overwrites
 from relais.drafts import FROM_FILE, Seat, load_stored
 from relais.failover import Failover
-from relais.guard import Guard
-from relais.house import Ground, House
+from relais.house import STOP_SECONDS, Ground, House
 from relais.intake import Intake
 from relais.journal import Journal
 from relais.lanes import DESTINATION, SUBSCRIBER, Lanes
 from relais.ledger import Ledger
+from relais.matching_parts import Asked, Matching
 from relais.notify import Notify
 from relais.orthanc import Orthanc
 from relais.orthanc.capabilities import Surroundings
 from relais.orthanc.log import OrthancHandler
 from relais.outcomes import Outcomes
+from relais.patient_imports import KIND as IMPORT
+from relais.patient_imports import Imports
+from relais.patient_pull import KIND as PULL
+from relais.patient_pull import Pull
+from relais.patient_store import PatientStore
+from relais.patients import FORGET, Patients
+from relais.patients import LANE as PATIENTS
 from relais.protect import Protect, is_needed
 from relais.receive import HURRY, REST, Feed
 from relais.replay import LANE as REPLAYS
 from relais.replay import Replay
-from relais.replay_process import find_interpreter
 from relais.residency import Residency
 from relais.restrictions import Restrictions
 from relais.tasks import AHEAD, Tasks
@@ -51,7 +58,6 @@ from relais.transports.probes import Ourselves
 from relais.turns import Turns
 from relais.versions import FILE, Versions
 from relais.web.application import create_application
-from relais.web.bridge import PATTERN, callback_of
 from relais.web.metrics import Metrics
 from relais.web.permissions import Gate
 from relais.worker import Worker
@@ -60,8 +66,6 @@ log = logging.getLogger(__name__)
 
 STUDIES_AT_ONCE = 4
 NOTICES_AT_ONCE = 4
-STOP_SECONDS = 4.0
-"""Less than the five that are promised, and than the ten that Docker grants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,10 @@ class Relais:
     lanes: Lanes
     feed: Feed
     studies: Studies
+    matching: Matching
+    patients: Patients
+    patient_imports: Imports
+    patient_pull: Pull
     ledger: Ledger
     restrictions: Restrictions
     deliver: Deliver
@@ -98,6 +106,7 @@ class Relais:
             if studies := self.studies.ask_again(connection):
                 log.info("%d studies that wait are decided again, as another version is active", studies)
         self.connectivity.schedule()
+        self.patient_pull.schedule()
         self.feed.start()
         self.worker.start(self.surroundings.node)
 
@@ -141,6 +150,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         "storage": 1,
         TESTS: 2,
         REPLAYS: 1,
+        PATIENTS: 2,
         **{lane: limit * AHEAD for lane, limit in at_once.items()},
         **{SUBSCRIBER + name: NOTICES_AT_ONCE for name in configuration.subscribers},
     }
@@ -195,17 +205,44 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         tasks=tasks,
         needed=overwrites(surroundings.document),
     )
+    asked = Asked.of(
+        database=database, orthanc=orthanc, clock=clock, tasks=tasks, journal=journal, configuration=configuration
+    )
     studies = Studies(
         database=database,
-        orthanc=orthanc,
         clock=clock,
         tasks=tasks,
         journal=journal,
         configuration=configuration,
         feed=feed,
+        identify=asked.identify,
         ledger=ledger,
         protect=protect,
         digests=digests,
+    )
+    matching = Matching.of(
+        asked, studies, database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration
+    )
+    store = PatientStore(database=database, clock=clock, tasks=tasks)
+    patients = Patients(database=database, clock=clock, tasks=tasks, journal=journal, store=store, studies=studies)
+    imports = Imports(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        configuration=configuration,
+        store=store,
+        interpreter=find_interpreter(),
+        stopping=worker.stopping,
+    )
+    pull = Pull(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        configuration=configuration,
+        imports=imports,
+        patients=patients,
+        stopping=worker.stopping,
     )
     restrictions = Restrictions(
         database=database, clock=clock, tasks=tasks, journal=journal, ledger=ledger, studies=studies
@@ -282,6 +319,10 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         "test": connectivity,
         "replay": replay,
         "activate": versions,
+        FORGET: patients,
+        IMPORT: imports,
+        PULL: pull,
+        **matching.handlers,
     }
     return Relais(
         ground=ground,
@@ -298,6 +339,10 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         lanes=lanes,
         feed=feed,
         studies=studies,
+        matching=matching,
+        patients=patients,
+        patient_imports=imports,
+        patient_pull=pull,
         ledger=ledger,
         restrictions=restrictions,
         deliver=deliver,
@@ -336,53 +381,5 @@ def start(orthanc: Any) -> House:
     for finding in surroundings.findings():
         log.warning("self-check: %s", finding)
     house = House(relais, compose=lambda following: compose(following, ground), application=create_application)
-    _register(orthanc, house, token)
+    register(orthanc, house, token)
     return house
-
-
-def _register(orthanc: Any, house: House, token: str) -> None:
-    """Orthanc's callbacks: each does one small thing and returns."""
-    new_instance = orthanc.ChangeType.NEW_INSTANCE
-    job_ended = {orthanc.ChangeType.JOB_SUCCESS: True, orthanc.ChangeType.JOB_FAILURE: False}
-    guard = Guard(lambda: house.relais)
-
-    def on_change(change: Any, _level: Any, resource: str) -> None:
-        # Not OnStoredInstance: that one holds up the C-STORE until it has the interpreter lock.
-        if change == new_instance:
-            house.ring()
-            return
-        try:
-            if change in job_ended:
-                house.hear(resource, succeeded=job_ended[change])
-            elif change == orthanc.ChangeType.ORTHANC_STARTED:
-                # Orthanc reports every change from this one thread, four for each image. Python makes and unmaps a
-                # stack for a foreign thread at each call, unless something keeps its state: one Ensure too many does.
-                ctypes.pythonapi.PyGILState_Ensure()
-                house.start()
-                guard.start()
-            elif change == orthanc.ChangeType.ORTHANC_STOPPED:
-                guard.stop(STOP_SECONDS / 8)
-                house.stop()
-        except Exception:
-            log.exception("Relais could not follow Orthanc's start or stop")
-
-    orthanc.RegisterOnChangeCallback(on_change)
-    answer = callback_of(house)
-    # Plugin 5.0 gives back at its end a reference to this callback that it never took: one more is taken here.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(answer))
-    orthanc.RegisterRestCallback(PATTERN, answer)
-    orthanc.ExtendOrthancExplorer(EXPLORER)
-    guard.stand(orthanc, token)
-
-
-EXPLORER = """
-$(document).on('pagebeforeshow', '#study', function () {
-  var uuid = $.mobile.pageData.uuid;
-  $('#relais-link').remove();
-  $('#study-info').after($('<a>', {
-    id: 'relais-link', text: 'Relais', 'data-role': 'button', 'data-icon': 'forward',
-    href: '../relais/app/orthanc/' + uuid, rel: 'external'
-  }).button());
-});
-"""
-"""Orthanc Explorer's study page gets a link to the study's page here."""

@@ -1,19 +1,17 @@
 """② and ③ Identify and decide: a study that was quiet long enough is complete, and the rules say where it goes.
 
-The task `route` of a study runs at its quiet deadline. The decision itself is `judgement.judged`, a pure function: the
-rules, and the law. This module reads its facts, asks it, and writes what follows in one transaction: the decision, the
-deliveries and their tasks.
+The task `route` of a study runs at its quiet deadline. Whose study it is `identify` finds out; the decision itself is
+`judgement.judged`, a pure function: the rules, and the law. This module reads the facts, asks both, and writes what
+follows in one transaction: the match, the decision, the deliveries and their tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from relais import version_rows
 from relais.clock import Clock
@@ -21,19 +19,18 @@ from relais.configuration import Configuration
 from relais.database import Database, inserted_id
 from relais.database.listing import index, shown
 from relais.database.tables import decision as decision_table
-from relais.database.tables import delivery, instance, series, study
+from relais.database.tables import delivery, series, study
 from relais.digests import Digests
-from relais.domain.attributes import nested, texts
-from relais.domain.clinics import Resolution, resolve_clinic
 from relais.domain.completeness import Completion, completion
-from relais.domain.facts import Facts, Origin
+from relais.domain.facts import Facts
 from relais.domain.states import StudyState
-from relais.errors import OrthancError, StateError, UnknownError
+from relais.errors import StateError, UnknownError
+from relais.identify import Identify
 from relais.journal import Journal, Subject
 from relais.judgement import Judged, judged
 from relais.ledger import Ledger
-from relais.orthanc import Orthanc
 from relais.protect import Protect
+from relais.reading import Known
 from relais.receive import Feed
 from relais.residency import restrictions_of
 from relais.tasks import Claim, Tasks
@@ -42,16 +39,6 @@ MOST_INSTANCES = 1_000_000
 NOT_YET = timedelta(milliseconds=20)
 SOON = timedelta(seconds=1)
 """When to look again whether the parts of the version that became active are there."""
-MISSING = 404
-
-
-@dataclass(frozen=True, kw_only=True)
-class Known:
-    """What is read of a study before it is decided: facts for the rules, tags for lists."""
-
-    facts: Facts
-    clinic_reason: dict[str, Any]
-    tags: Mapping[str, str]
 
 
 class Studies:
@@ -61,23 +48,23 @@ class Studies:
         self,
         *,
         database: Database,
-        orthanc: Orthanc,
         clock: Clock,
         tasks: Tasks,
         journal: Journal,
         configuration: Configuration,
         feed: Feed,
+        identify: Identify,
         ledger: Ledger,
         protect: Protect,
         digests: Digests,
     ) -> None:
         self._database = database
-        self._orthanc = orthanc
         self._clock = clock
         self._tasks = tasks
         self._journal = journal
         self._configuration = configuration
         self._feed = feed
+        self._identify = identify
         self._ledger = ledger
         self._protect = protect
         self._digests = digests
@@ -88,7 +75,7 @@ class Studies:
         row = self._complete(claim, study_id)
         if row is None:
             return
-        known = self._read(row)
+        known, identified = self._identify.read(row)
         decided = self._judged(row, known.facts)
         with self._database.write() as connection:
             current = connection.execute(select(study).where(study.c.id == study_id).with_for_update()).one()
@@ -99,6 +86,9 @@ class Studies:
             if version_rows.active_digest(connection) != self._configuration.digest:
                 self._tasks.retry(connection, claim, self._clock.now() + SOON)
                 return
+            if not self._identify.write(connection, current, known, identified):
+                self._tasks.retry(connection, claim, self._clock.now())
+                return
             self._apply(connection, current, known, decided)
             self._tasks.finish(connection, claim)
 
@@ -107,7 +97,7 @@ class Studies:
         study_id = claim.payload["Study"]
         with self._database.read() as connection:
             row = connection.execute(select(study).where(study.c.id == study_id)).one()
-        known = self._read(row)
+        known, _ = self._identify.read(row)
         decided = self._judged(row, known.facts)
         streams = self._configuration.streams
         planned = [each for each in decided.deliveries if each.planned.destination in streams]
@@ -159,7 +149,7 @@ class Studies:
     def facts(self, study_instance_uid: str) -> Facts:
         """The facts of a study as they are now, for a dry run; raises UnknownError."""
         with self._database.read() as connection:
-            return self._read(_find(connection, study_instance_uid)).facts
+            return self._identify.read(_find(connection, study_instance_uid))[0].facts
 
     def route(self, study_instance_uid: str, *, actor: str, reason: str) -> None:
         """Decide the study again, now."""
@@ -259,66 +249,6 @@ class Studies:
             self._digests.ask(connection, study_id)
             return row
 
-    def _read(self, row: Row[Any]) -> Known:
-        """Read the facts from the newest instance of each series: it has the corrected tags, if there are any."""
-        with self._database.read() as connection:
-            newest = (
-                select(instance.c.series_id, func.max(instance.c.sequence).label("sequence"))
-                .where(instance.c.study_id == row.id)
-                .group_by(instance.c.series_id)
-                .subquery()
-            )
-            newest_ids = (
-                select(instance.c.orthanc_id)
-                .join(
-                    newest,
-                    (newest.c.series_id == instance.c.series_id) & (newest.c.sequence == instance.c.sequence),
-                )
-                .join(series, series.c.id == instance.c.series_id)
-                .where(instance.c.study_id == row.id)
-                .order_by(instance.c.sequence)
-            )
-            ids = connection.execute(newest_ids).scalars().all()
-        answers = [answer for each in ids if (answer := self._tags(each))]
-        series_tags = [texts(answer) for answer in answers]
-        attributes = tuple(
-            {key: tuple(value.split("\\")) for key, value in tags.items()} | nested(answer)
-            for tags, answer in zip(series_tags, answers, strict=True)
-        )
-        latest = series_tags[-1] if series_tags else {}
-        origin = Origin(
-            calling_aet=row.origin["CallingAet"] or None,
-            called_aet=row.origin["CalledAet"] or None,
-            remote_ip=row.origin["RemoteIp"] or None,
-            kind=row.origin["Kind"] or None,
-        )
-        institutions = tuple({each["InstitutionName"]: None for each in series_tags if "InstitutionName" in each})
-        resolution = resolve_clinic(
-            origin, institutions, self._configuration.clinics, self._configuration.unknown_sender
-        )
-        clinic = self._configuration.clinics.get(resolution.clinic) if resolution.clinic else None
-        facts = Facts(
-            study=attributes[-1] if attributes else {},
-            series=attributes,
-            instances=row.instances,
-            origin=origin,
-            clinic=resolution.clinic,
-            clinic_region=clinic.region if clinic else None,
-            time_zone=clinic.time_zone if clinic else "UTC",
-            match_state=row.match_state,
-        )
-        return Known(facts=facts, clinic_reason=_reason(resolution), tags=latest)
-
-    def _tags(self, orthanc_id: str) -> Mapping[str, Any]:
-        """An instance's attributes, as Orthanc answers them; none where it is gone."""
-        try:
-            answer: Mapping[str, Any] = self._orthanc.get(f"/instances/{orthanc_id}/tags?short")
-        except OrthancError as error:
-            if error.status == MISSING:
-                return {}
-            raise
-        return answer
-
     def _apply(self, connection: Connection, row: Row[Any], known: Known, found: Judged) -> None:
         """Write the decision and what follows from it."""
         decided = found.decision
@@ -371,18 +301,6 @@ class Studies:
                 )
             )
         )
-
-
-def _reason(resolution: Resolution) -> dict[str, Any]:
-    """Why it is this clinic, or none, as it is stored and shown."""
-    return {
-        "Level": resolution.level,
-        "Ambiguous": resolution.ambiguous,
-        "ByDefault": resolution.by_default,
-        "Evidence": [
-            {"Clinic": each.clinic, "Pattern": each.pattern, "Value": each.value} for each in resolution.evidence
-        ],
-    }
 
 
 def _find(connection: Connection, study_instance_uid: str, *, lock: bool = False) -> Row[Any]:

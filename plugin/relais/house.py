@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STOP_SECONDS = 4.0
+"""Less than the five that are promised, and than the ten that Docker grants."""
 SENDING = 24
 """Connections to Orthanc for what is sent; with the others, fewer than its HttpThreadsCount (50)."""
 LOOK = 1.0

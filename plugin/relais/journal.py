@@ -25,6 +25,9 @@ from relais.tasks import Tasks
 EVENTS = (
     "study.received",
     "study.complete",
+    "study.matched",
+    "study.review",
+    "study.unmatched",
     "study.routed",
     "study.held",
     "delivery.completed",
@@ -32,6 +35,7 @@ EVENTS = (
     "delivery.blocked",
     "destination.down",
     "destination.up",
+    "patient.requested",
     "configuration.refused",
     "security.alert",
 )

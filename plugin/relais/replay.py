@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, insert, select, update
 
+from relais.apart import ApartError, NoInterpreterError
 from relais.clock import Clock
 from relais.configuration import Configuration, load
 from relais.database import Database, inserted_id, queries
@@ -32,7 +33,7 @@ from relais.domain.states import TaskState
 from relais.errors import StateError, UnknownError
 from relais.journal import Journal
 from relais.replay_judge import Answer, Judge, bare, load_bare
-from relais.replay_process import JudgeApart, JudgeError, NoInterpreterError
+from relais.replay_process import JudgeApart
 from relais.residency import in_force
 from relais.tasks import Claim, Tasks
 from relais.worker import StoppingError
@@ -200,7 +201,7 @@ class Replay:
         try:
             with self._judging(row.before, row.after) as judge:
                 self._follow(claim, row, judge)
-        except JudgeError as error:
+        except ApartError as error:
             if claim.attempts + 1 < ATTEMPTS:
                 raise
             log.error("replay %d: %s", row.id, error)  # noqa: TRY400 - the other process's trace is in its words

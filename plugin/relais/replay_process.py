@@ -1,55 +1,22 @@
-"""Judge past studies in a process of its own, of low priority: live routing keeps the interpreter to itself.
-
-Both speak lines of JSON: the process is told the two configurations, then a page of studies at a time, and answers
-each. It opens no database and no connection, knows no secret, and ends when its input does.
-"""
+"""Judge past studies in a process of its own (`relais.apart`)."""
 
 from __future__ import annotations
 
-import gc
 import json
-import os
-import selectors
-import shutil
-import subprocess
-import sys
-import tempfile
 import threading
-import traceback
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from relais.apart import Apart, serve
 from relais.domain.residency import Restriction
 from relais.replay_judge import Answer, Judge, load_bare, restriction_from_json, restriction_to_json
-from relais.worker import StoppingError
-
-TURN = 0.1
-"""Seconds between looks at whether Relais stops."""
-NICE = 15
-"""Its weight is 36 where others have 1024."""
-CHUNK = 1 << 16
-COMPLAINT = 1000
-"""Characters of its last words that are told."""
-
-_START = "import sys; sys.path[:] = {path!r}; from relais.replay_process import main; main()"
 
 
-class JudgeError(Exception):
-    """The process ended without an answer; the text has its last words."""
+class JudgeApart(Apart):
+    """A judge in another process, for one block."""
 
-
-class NoInterpreterError(Exception):
-    """This machine has no Python that could run beside the embedded one."""
-
-
-class JudgeApart:
-    """A judge in another process, for one block, at whose beginning NoInterpreterError is raised.
-
-    `interpreter` is the Python that runs it, None if there is none.
-    """
+    MODULE = "relais.replay_process"
 
     def __init__(
         self,
@@ -61,139 +28,30 @@ class JudgeApart:
         directory: Path,
         stopping: threading.Event,
     ) -> None:
-        self._interpreter = interpreter
-        self._stopping = stopping
-        self._begun = {
+        begun = {
             "Before": before,
             "After": after,
             "Restrictions": [restriction_to_json(each) for each in restrictions],
             "Directory": str(directory),
         }
-        self._read = b""
-
-    def __enter__(self) -> Self:
-        if self._interpreter is None:
-            raise NoInterpreterError
-        self._complaints = tempfile.TemporaryFile()
-        try:
-            self._process = subprocess.Popen(
-                [self._interpreter, "-I", "-S", "-c", _START.format(path=[each for each in sys.path if each])],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._complaints,
-                env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-                bufsize=0,
-            )
-        except OSError as error:
-            self._complaints.close()
-            raise NoInterpreterError from error
-        self._write(json.dumps(self._begun).encode() + b"\n")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._complaints):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+        super().__init__(interpreter, begun, stopping)
 
     def page(self, text: str) -> Answer:
-        """The answer to a page; raises StoppingError when Relais ends meanwhile, JudgeError when the process did."""
-        self._write(text.encode() + b"\n")
-        answer: Answer = json.loads(self._line())
+        """The answer to a page; raises StoppingError when Relais ends meanwhile, ApartError when the process did."""
+        answer: Answer = json.loads(self.ask(text.encode()))
         return answer
-
-    def _write(self, line: bytes) -> None:
-        """Write without waiting longer than it takes to notice that Relais stops."""
-        stream = self._process.stdin
-        if stream is None:
-            raise JudgeError("it has no input")
-        os.set_blocking(stream.fileno(), False)
-        left = memoryview(line)
-        with selectors.DefaultSelector() as selector:
-            selector.register(stream, selectors.EVENT_WRITE)
-            while left:
-                self._wait(selector)
-                try:
-                    left = left[os.write(stream.fileno(), left[:CHUNK]) :]
-                except BlockingIOError:
-                    continue
-                except BrokenPipeError:
-                    raise JudgeError(self._last_words()) from None
-
-    def _line(self) -> bytes:
-        stream = self._process.stdout
-        if stream is None:
-            raise JudgeError("it has no output")
-        with selectors.DefaultSelector() as selector:
-            selector.register(stream, selectors.EVENT_READ)
-            while b"\n" not in self._read:
-                self._wait(selector)
-                read = os.read(stream.fileno(), CHUNK)
-                if not read:
-                    raise JudgeError(self._last_words())
-                self._read += read
-        line, _, self._read = self._read.partition(b"\n")
-        return line
-
-    def _wait(self, selector: selectors.BaseSelector) -> None:
-        """Until the stream is ready."""
-        while not selector.select(TURN):
-            if self._stopping.is_set():
-                raise StoppingError
-        if self._stopping.is_set():
-            raise StoppingError
-
-    def _last_words(self) -> str:
-        self._process.kill()
-        status = self._process.wait()
-        self._complaints.seek(0)
-        words = self._complaints.read().decode(errors="replace").strip()
-        return f"status {status}: {words[-COMPLAINT:]}"
-
-
-def find_interpreter() -> str | None:
-    """A Python of the version that is embedded here: the packages were made for that one."""
-    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    environments = (Path(__file__).resolve().parents[2] / ".venv" / "bin", Path(sys.base_prefix) / "bin")
-    for folder in environments:
-        if (folder / name).exists():
-            return str(folder / name)
-    return shutil.which(name, path=os.defpath)
 
 
 def main() -> None:
     """The process's own side."""
-    sys.excepthook = _complain
-    _stand_back()
-    begun = json.loads(sys.stdin.buffer.readline())
+    serve(_begin)
+
+
+def _begin(begun: Mapping[str, Any]) -> Callable[[str], Answer]:
     directory = Path(begun["Directory"])
     judge = Judge(
         load_bare(begun["Before"], directory),
         load_bare(begun["After"], directory),
         [restriction_from_json(each) for each in begun["Restrictions"]],
     )
-    gc.disable()  # a page leaves no circles behind, and to look for some takes a fifth of the time
-    for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(json.dumps(judge.page(line.decode())).encode() + b"\n")
-        sys.stdout.buffer.flush()
-
-
-def _complain(kind: type[BaseException], _error: BaseException, trace: TracebackType | None) -> None:
-    """Where it ended, and of what; not the message, which could name a patient."""
-    sys.stderr.write("".join([*traceback.format_tb(trace)[-3:], kind.__name__]))
-
-
-def _stand_back() -> None:
-    """Leave the processor to whoever else wants it (sched(7)): on a busy machine one part in thirty is taken.
-
-    Not SCHED_IDLE: beside a router that never rests, a replay would never end.
-    """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
-    if hasattr(os, "SCHED_BATCH"):
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    return judge.page

@@ -137,6 +137,10 @@ PROBLEMS: dict[str, str] = {
     "document-not-json": _("not JSON: line {line}, column {column}"),
     "document-unreadable": _("not UTF-8 text, or a number in it cannot be kept"),
     "repeated-key": _('the key "{name}" is there more than once in one object'),
+    "bad-crm-id": _("must begin with a letter or a digit, and have no more than 128 of these and ._:@~-"),
+    "in-the-future": _("must not be in the future"),
+    "too-long-ago": _("must not be more than {years} years ago"),
+    "bad-folder": _("must be a folder's path that begins with /"),
     "bad-text": _("has a character or a number that cannot be kept"),
     "version-edited": _(
         "version {number} was edited in the database by hand: it is not used. Put its row back, or make another "
@@ -157,6 +161,8 @@ PROBLEMS: dict[str, str] = {
     ),
     "expires-soon": _("expires in {days} days, on {date}"),
     "expired": _("expired on {date}"),
+    "fhir-without-patient": _("needs an input named resource with a Patient"),
+    "link-without-patient": _("Link needs a CrmId; NoMatch must not have one"),
     "source-unused": _("no destination moves from this source"),
     "set-unused": _("no condition asks for this set"),
     "condition-unused": _("no rule asks for this condition"),

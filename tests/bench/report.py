@@ -87,7 +87,7 @@ $ .venv/bin/python -m tests.bench --quick      # tiny numbers, to see that it wo
 
 def report(figures: Iterable[Figure], seconds: float) -> str:
     """The whole page."""
-    environment = "\n".join(f"| {name} | {value} |" for name, value in _environment())
+    machine = "\n".join(f"| {name} | {value} |" for name, value in environment())
     return _PAGE.format(
         table=table(figures),
         minutes=seconds / 60,
@@ -99,11 +99,12 @@ def report(figures: Iterable[Figure], seconds: float) -> str:
         retry=rivals.RETRY_SECONDS,
         longer=rivals.STILL_SECONDS + rivals.RETRY_SECONDS,
         cache=SMALL_CACHE["MaximumStorageCacheSize"],
-        environment=environment,
+        environment=machine,
     )
 
 
-def _environment() -> list[tuple[str, str]]:
+def environment() -> list[tuple[str, str]]:
+    """What the figures were measured on."""
     packages = ("orthanc", "orthanc-python", "dcmtk", "postgresql")
     return [
         ("Date", f"{datetime.now(UTC):%Y-%m-%d}"),

@@ -39,6 +39,7 @@ class Network:
     folder: Path
     router_options: Mapping[str, Any] = field(default_factory=dict)
     users: Mapping[str, Any] = field(default_factory=dict)
+    matching: Mapping[str, Any] = field(default_factory=dict)
 
     def start(self, ending: ExitStack) -> Self:
         """Start everything."""
@@ -109,6 +110,7 @@ class Network:
         return {
             "Language": "en",
             "Users": self.users,
+            **({"Matching": self.matching} if self.matching else {}),
             "Clinics": {name: {**clinic, "TimeZone": "America/Toronto"} for name, clinic in CLINICS.items()},
             "Destinations": {
                 "vna-qc": {**here, "Aet": "VNA_QC", "Port": self.archive.dicom_port},

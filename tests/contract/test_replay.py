@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, func, insert, select, update
 
+from relais.apart import ApartError, find_interpreter
 from relais.audit import verify
 from relais.configuration import ConfigurationErrors, load
 from relais.database import Database, queries
@@ -24,7 +25,7 @@ from relais.errors import StateError, UnknownError
 from relais.journal import Journal
 from relais.replay import ATTEMPTS, KEPT, LANE, PAGE, WAITING, Replay, Span
 from relais.replay_judge import Judge, load_bare
-from relais.replay_process import JudgeApart, JudgeError, find_interpreter
+from relais.replay_process import JudgeApart
 from relais.tasks import Claim, Tasks
 from relais.versions import Versions
 from relais.worker import StoppingError
@@ -401,7 +402,7 @@ def test_what_cannot_be_judged_fails_after_some_attempts(past: Past) -> None:
     step = past.made(interpreter=find_interpreter())
     for _ in range(ATTEMPTS - 1):
         claim = past.claim()
-        with pytest.raises(JudgeError):
+        with pytest.raises(ApartError):
             step(claim)
         with past.database.write() as connection:
             past.tasks.retry(connection, claim, past.clock.now(), "the other process ended")

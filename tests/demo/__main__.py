@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from tests.demo.people import PEOPLE, register
 from tests.demo.samples import SAMPLES, SECRET, SECRET_VARIABLE, Sample, relais_section
 from tests.servers.dicom import Study, send
 from tests.servers.orthanc import OrthancServer, Rest
@@ -145,7 +147,10 @@ def main() -> None:
         print("Starting the router, two archives, a PACS and a CRM ...", flush=True)
         network = Network.start(folder, ending)
         print(f"Pages: {network.router.url}/relais/app/   Orthanc: {network.router.url}/app/explorer.html")
+        register(network.router.rest)
+        print(f"The CRM has told of its {len(PEOPLE)} patients.")
         done = _flow(network, options.timeout, ended)
+        _tell_matches(network.router)
         if options.once or ended.is_set():
             sys.exit(0 if done else 1)
         print("Everything keeps running. Ctrl-C ends all of it.", flush=True)
@@ -169,6 +174,17 @@ def _flow(network: Network, timeout: float, ended: threading.Event) -> bool:
         print(f"  {study['State']:9} {study['Clinic'] or '-':10} {study['Instances']:3} images  {ways or '-'}")
     print("All through." if progress.is_done else f"Not all through after {timeout:.0f} s.", flush=True)
     return progress.is_done
+
+
+def _tell_matches(router: OrthancServer) -> None:
+    """Say whose the studies are, and what waits for a person."""
+    found = router.rest.get("/relais/v1/studies?Limit=100")["Items"]
+    states = Counter(each["Match"]["State"] for each in found)
+    print(
+        f"{states['Matched']} studies matched to the CRM's patients, {states['Unmatched']} are nobody's, "
+        f"{states['Review']} wait for a person: {router.url}/relais/app/reviews",
+        flush=True,
+    )
 
 
 def _send_all(network: Network, ended: threading.Event) -> None:

@@ -53,6 +53,7 @@ LUC = person("Gagné^Jean-Luc", "GAGJ71112208", "19711122", "M")
 ZOE = person("Bélanger^Zoé", "BELZ15530311", "20150303", "F")
 NOAH = person("Desrosiers-Côté^Noah", "DESN09071401", "20090714", "M")
 OLIVIA = person("McIntyre^Olivia", "4532-118-220", "19920905", "F")
+NOAH_OR_NATHAN = person("Desrosiers-Côté^N", "", "20090714", "M")
 ANDRE = person("Lefebvre^André^^Dr", "LEFA58012007", "19580120", "M")
 
 OUTREMONT = ("CS8100", "OUTREMONT")
@@ -67,6 +68,7 @@ SAMPLES = (
     Sample(modality="CT", patient=LUC, images=40, tags={"StudyDescription": "Tomographie, implant"}, way=OUTREMONT),
     Sample(modality="PX", patient=OLIVIA, tags={"StudyDescription": "Panoramic"}, way=OTTAWA),
     Sample(modality="IO", patient=NOAH, images=18, tags={"StudyDescription": "Série complète"}, way=GATINEAU),
+    Sample(modality="PX", patient=NOAH_OR_NATHAN, tags={"StudyDescription": "Panoramique"}, way=GATINEAU),
     Sample(modality="CT", patient=OLIVIA, images=24, tags={"StudyDescription": "Cone beam, airway"}, way=OTTAWA),
     Sample(modality="OT", patient=ANDRE, tags={"StudyDescription": "Photographie"}, way=GATINEAU),
     Sample(

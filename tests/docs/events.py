@@ -33,6 +33,18 @@ MEANINGS: Mapping[str, Event] = {
         "say how many there are. Sent again after late images.",
         data=_study(Instances=18, By="Quiet"),
     ),
+    "study.matched": Event(
+        when="The study is the CRM's patient `CrmId`. `Match` is the number of the answer.",
+        data=_study(CrmId="C-1001", Match=12),
+    ),
+    "study.review": Event(
+        when="A person must say whose the study is. `Reason` is that of [matching](../explanation/matching.md).",
+        data=_study(Review=4, Reason="RunnerUp"),
+    ),
+    "study.unmatched": Event(
+        when="The study is none of the CRM's patients', as far as is known. A new patient asks again by itself.",
+        data=_study(Match=13),
+    ),
     "study.routed": Event(
         when="The rules were asked and the study is owed to `Destinations`. Sent again after each new decision.",
         data=_study(Destinations=["vna-qc"]),
@@ -65,6 +77,7 @@ MEANINGS: Mapping[str, Event] = {
     ),
     "security.alert": Event(
         when="Somebody in charge of privacy must look; `Kind` says at what. `delivery-refused`: it was blocked. "
+        "`matching-stopped`: the breaker stopped automatic matching, for `Reason`. "
         "`way-out-refused`: a caller tried a way out of Orthanc's own, with `Method`, `Route`, `RemoteIp` and `Times`.",
         data=_study(
             Kind="delivery-refused",
@@ -73,6 +86,11 @@ MEANINGS: Mapping[str, Event] = {
             Purpose="Care",
             Reasons=["no-assessment", "no-agreement"],
         ),
+    ),
+    "patient.requested": Event(
+        when="A person asks the CRM to create the patient of a study. It reads what the images say from "
+        "`reviews/{Id}`; the patient comes back as any other does, and the study is asked again.",
+        data=_study(Review=4),
     ),
     "configuration.refused": Event(
         when="A version of the configuration was to become active at a time, and may not: it is a draft again. "

@@ -18,7 +18,7 @@ LABELS = {
     "method": "`GET`, `POST`",
     "route": "as in [routes](routes.md)",
     "status": "HTTP's",
-    "kind": "`route`, `deliver`, `notify` or `unprotect`",
+    "kind": "`route`, `deliver`, `notify`, `unprotect` and the other kinds of task; of reviews `Match` or `SecondLook`",
 }
 _WITHOUT_MEANING = {"le", "quantile"}
 

@@ -28,6 +28,8 @@ PAGES: Mapping[str, Mapping[str, Callable[[], str]]] = {
         "notification": states.describe_notification,
         "task": states.describe_task,
         "version": states.describe_version,
+        "review": states.describe_review,
+        "import": states.describe_import,
         "errors": states.describe_errors,
         "retry": states.describe_retry,
         "schedule": states.describe_schedule,

@@ -54,8 +54,10 @@ def _describe(verb: str, path: str, operation: Mapping[str, Any], document: Mapp
         rows = [(code(each["name"]), _type(each["schema"]), each.get("description", "")) for each in given]
         parts.append(table(("Query", "Type", "Meaning"), rows))
     if "requestBody" in operation:
-        model = _model(operation["requestBody"]["content"]["application/json"]["schema"], document)
-        parts.append("Body:\n\n" + _fields(model))
+        ((media, content), *_) = operation["requestBody"]["content"].items()
+        said = "Body" if media == "application/json" else f"Body ({code(media)})"
+        model = _model(content["schema"], document) if content.get("schema") else {}
+        parts.append(f"{said}:\n\n{_fields(model)}" if model.get("properties") else f"{said}.")
     parts.append("Answers " + _answers(operation, _own_statuses()[verb, path]))
     return "\n\n".join(parts)
 

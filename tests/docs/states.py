@@ -8,13 +8,17 @@ from relais.configuration import Retry
 from relais.domain.retry import NOTIFICATION_SCHEDULE, Backoff, ErrorClass, notification_delay
 from relais.domain.states import (
     DELIVERY,
+    IMPORT,
     NOTIFICATION,
     OWED,
+    REVIEW,
     STUDY,
     TASK,
     VERSION,
     DeliveryState,
+    ImportState,
     NotificationState,
+    ReviewState,
     State,
     StudyState,
     TaskState,
@@ -59,6 +63,17 @@ MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
         VersionState.Active: "Decides. There is exactly one.",
         VersionState.Past: "Was active. Rolling back makes a new version of it.",
         VersionState.Discarded: "Put away; it can still be read.",
+    },
+    "Review": {
+        ReviewState.Open: "Waits for a person, or with four eyes for the second one.",
+        ReviewState.Resolved: "A person said whose the study is, or that it is nobody's. It can be undone.",
+        ReviewState.Withdrawn: "No longer asked: the study was matched by itself, or is nobody's by now.",
+    },
+    "Import": {
+        ImportState.Running: "Patients come in. A restart goes on where it was.",
+        ImportState.Completed: "Every line was read; `Refused` counts those that were not taken.",
+        ImportState.Failed: "Broken off: `Error` says why. What was taken stays.",
+        ImportState.Canceled: "A person ended it. What was taken stays.",
     },
 }
 """What each state means, by the heading of its table."""
@@ -119,6 +134,16 @@ def describe_task() -> str:
 def describe_version() -> str:
     """The states of a version of the configuration."""
     return _describe("Version", VERSION)
+
+
+def describe_review() -> str:
+    """The states of a review."""
+    return _describe("Review", REVIEW)
+
+
+def describe_import() -> str:
+    """The states of a bulk import of patients."""
+    return _describe("Import", IMPORT)
 
 
 def describe_errors() -> str:

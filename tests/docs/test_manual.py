@@ -71,6 +71,7 @@ def test_a_configuration_of_the_manual_is_valid(
     section: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DICOM_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("CRM_TOKEN", SECRET)
     load(section, directory=tmp_path)
 
 

@@ -301,6 +301,7 @@ def test_every_option_is_described_and_its_default_is_what_leaving_it_out_means(
 @pytest.mark.parametrize("name", [option.path for option in options() if "." not in option.path])
 def test_every_example_loads(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DICOM_WEBHOOK_SECRET", KEY)
+    monkeypatch.setenv("CRM_TOKEN", KEY)
     (example,) = (option.example for option in options() if option.path == name)
     load_here(SECTION | {name: example})
 

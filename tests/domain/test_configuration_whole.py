@@ -25,6 +25,7 @@ SECRETS: dict[str, Any] = {
         "dicom": {**HERE, "Deidentify": {"Key": "hidden-key-of-pseudonyms"}},
     },
     "Subscribers": {"crm": {"Url": "https://c", "Secret": SIGNING}},
+    "PatientSources": {"crm": {"Url": "https://d", "Token": "hidden-crm"}},
 }
 """A secret in every place that takes one; the test below counts the places."""
 
@@ -49,7 +50,7 @@ def test_no_secret_survives_in_what_is_shown_and_kept() -> None:
     shown = json.dumps(configuration.document)
     assert "hidden" not in shown
     assert SIGNING not in shown
-    assert shown.count("***") == 7
+    assert shown.count("***") == 8
     assert "hidden" not in repr(configuration)
 
 
@@ -60,6 +61,7 @@ def test_every_place_that_takes_a_secret_is_among_them() -> None:
         "Destinations.<name>.Token",
         "Destinations.<name>.Deidentify.Key",
         "Subscribers.<name>.Secret",
+        "PatientSources.<name>.Token",
     }
     typed = {
         (model.__name__, name)
@@ -67,7 +69,7 @@ def test_every_place_that_takes_a_secret_is_among_them() -> None:
         for name, known in model.model_fields.items()
         if known.annotation in (Secret, Secret | None)
     }
-    assert len({name for _, name in typed}) == len(secret_options)
+    assert len({name for _, name in typed}) == len({path.rpartition(".")[2] for path in secret_options})
     assert Section in models()
 
 

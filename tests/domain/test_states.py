@@ -8,13 +8,17 @@ import pytest
 
 from relais.domain.states import (
     DELIVERY,
+    IMPORT,
     NOTIFICATION,
     OWED,
+    REVIEW,
     STUDY,
     TASK,
     VERSION,
     DeliveryState,
+    ImportState,
     NotificationState,
+    ReviewState,
     StudyState,
     TaskState,
     VersionState,
@@ -27,6 +31,8 @@ TABLES: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]], StrEnum]] = [
     (NotificationState, NOTIFICATION, NotificationState.Scheduled),
     (TaskState, TASK, TaskState.Waiting),
     (VersionState, VERSION, VersionState.Draft),
+    (ReviewState, REVIEW, ReviewState.Open),
+    (ImportState, IMPORT, ImportState.Running),
 ]
 
 

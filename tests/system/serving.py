@@ -61,6 +61,16 @@ class Web:
             path, **sent, headers={"Content-Type": "application/json", **basic(user), **(headers or {})}
         )
 
+    def put(
+        self, path: str, body: Any = None, *, user: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> TestResponse:
+        """PUT `body` as JSON."""
+        return self._client.put(path, json={} if body is None else body, headers={**basic(user), **(headers or {})})
+
+    def delete(self, path: str, *, user: str | None = None, headers: Mapping[str, str] | None = None) -> TestResponse:
+        """DELETE."""
+        return self._client.delete(path, headers={**basic(user), **(headers or {})})
+
 
 def basic(user: str | None) -> dict[str, str]:
     """What a browser sends for this user; Orthanc has checked the password."""

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
+from relais.apart import NICE
 from relais.database.tables import decision, study
 from relais.replay import LANE
-from relais.replay_process import NICE
 from tests.bench.seed import seed
 from tests.servers.ports import free_port
 from tests.servers.router import API, Router, destination, section

@@ -20,6 +20,7 @@ from relais.configuration.models import (
     Subscriber,
     User,
 )
+from relais.configuration.patients import Matching, PatientSource
 from relais.configuration.secrets import HIDDEN, ReadingContext, without_secrets
 from relais.domain.clinics import Clinic, UnknownSender
 from relais.domain.document import DocumentError, Problem, parse
@@ -58,6 +59,9 @@ class Configuration:
     pools: Mapping[str, Pool]
     rules: tuple[Rule, ...]
     otherwise: Otherwise
+    matching: Matching
+    patient_folder: str | None
+    patient_sources: Mapping[str, PatientSource]
     completeness: Completeness
     subscribers: Mapping[str, Subscriber]
     document: Mapping[str, Any]
@@ -95,6 +99,9 @@ def load(section: object, *, directory: Path) -> Configuration:
         pools={name: each for name, each in parsed.destinations.items() if isinstance(each, Pool)},
         rules=parsed.rules,
         otherwise=parsed.otherwise,
+        matching=parsed.matching,
+        patient_folder=parsed.patient_folder,
+        patient_sources=parsed.patient_sources,
         completeness=parsed.completeness,
         subscribers=parsed.subscribers,
         document=json.loads(json.dumps(without_secrets(section, parsed, lambda _: HIDDEN))),

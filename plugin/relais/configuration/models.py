@@ -13,10 +13,10 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, field_validator
 
 from relais.configuration.destinations import DestinationOrPool
+from relais.configuration.patients import Matching, PatientFolder, PatientSource
 from relais.configuration.secrets import Secret
 from relais.configuration.values import (
     Aet,
-    ClinicOrAll,
     DatabaseUrl,
     Host,
     Port,
@@ -24,7 +24,7 @@ from relais.configuration.values import (
     WebUrl,
     supported,
 )
-from relais.domain.clinics import Clinic, UnknownSender
+from relais.domain.clinics import Clinic, ClinicOrAll, UnknownSender
 from relais.domain.completeness import Patience
 from relais.domain.conditions import SetValues, Shallow
 from relais.domain.document import (
@@ -252,6 +252,21 @@ class Section(Document):
         default=Otherwise(hold="no rule matched"),
         description="What becomes of a study for which no rule holds.",
         examples=[{"Hold": "no rule matched"}],
+    )
+    matching: Matching = Field(
+        default=Matching(),
+        description="How whose a study is is found, and made safe.",
+        examples=[{"FourEyes": True}],
+    )
+    patient_folder: PatientFolder | None = Field(
+        default=None,
+        description="The folder on this server from whose files patients may be imported; none if not given.",
+        examples=["/srv/crm"],
+    )
+    patient_sources: Mapping[Name, PatientSource] = Field(
+        default={},
+        description="The FHIR servers from which patients are pulled, by name.",
+        examples=[{"crm": {"Url": "https://crm.example/fhir", "Token": {"Env": "CRM_TOKEN"}}}],
     )
     completeness: Completeness = Field(
         default=Completeness(),

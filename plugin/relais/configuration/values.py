@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, ValidationInfo, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import UID
 
-from relais.domain.document import Whole, check_clinic, fault, nearest
+from relais.domain.document import Whole, fault, nearest
 
 _SOP_CLASSES = {keyword: uid for uid, (_, kind, _, _, keyword) in UID_dictionary.items() if kind == "SOP Class"}
 LONGEST = 10_000_000
@@ -124,11 +124,6 @@ def _amount(value: object) -> float:
     return value
 
 
-def _clinic_or_all(name: str, info: ValidationInfo) -> str:
-    return name if name == "*" else check_clinic(name, info)
-
-
-ClinicOrAll = Annotated[str, AfterValidator(_clinic_or_all)]
 Aet = Annotated[str, AfterValidator(_aet)]
 Host = Annotated[str, AfterValidator(_host)]
 Port = Annotated[Whole, Field(ge=1, le=65535)]

@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from relais.database import configuration_tables, tables
+from relais.database import configuration_tables, patient_tables, tables
 
 _VERSION = Table(
     "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
@@ -142,7 +142,12 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _create(connection: Connection, revision: str) -> None:
-    for each in {tables.study.metadata, configuration_tables.version.metadata, _VERSION.metadata}:
+    for each in {
+        tables.study.metadata,
+        configuration_tables.version.metadata,
+        patient_tables.patient.metadata,
+        _VERSION.metadata,
+    }:
         each.create_all(connection, checkfirst=False)
     connection.execute(insert(_VERSION).values(version_num=revision))
 

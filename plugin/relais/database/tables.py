@@ -47,7 +47,9 @@ study = Table(
     Column("clinic_reason", JSON),
     Column("hold_reason", Text),
     Column("held_by", Text),  # the person whose hold outlives a new decision
-    Column("match_state", Text, nullable=False),
+    Column("match_state", Text, nullable=False),  # domain.matching.decision.State, or Pending
+    Column("match_id", Id),  # the answer of `match` that holds
+    Column("crm_id", Text),  # whose study it is, where that is known
     Column("decision_id", Id),
     Column("expected", Integer),  # how many instances the study is said to have
     Column("completed_by", Text),  # domain.completeness.Completion: why it counts as complete
@@ -63,6 +65,7 @@ study = Table(
     Index("ix_study_clinic", "clinic", "id"),
     Index("ix_study_received", "received_at"),
     Index("ix_study_patient", "orthanc_patient_id"),
+    Index("ix_study_crm", "crm_id", "id"),
 )
 
 # One lower-case, unaccented word of a study's searchable tags; prefixes are found through the primary key.

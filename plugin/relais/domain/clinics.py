@@ -10,7 +10,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from relais.domain.document import Document, OneOf, Region, Text, check_clinic, fault
 from relais.domain.facts import Origin, TimeZone
@@ -42,6 +42,13 @@ def _seconds(value: object) -> object:
 
 Network = Annotated[str, AfterValidator(_network)]
 ClinicName = Annotated[str, AfterValidator(check_clinic)]
+
+
+def _clinic_or_all(name: str, info: ValidationInfo) -> str:
+    return name if name == "*" else check_clinic(name, info)
+
+
+ClinicOrAll = Annotated[str, AfterValidator(_clinic_or_all)]
 
 
 class Defaults(Document):
@@ -102,6 +109,11 @@ class Clinic(Document):
         default=(),
         description="InstitutionName in its images, as globs; neither case nor accents count.",
         examples=[["Outremont*"]],
+    )
+    sees_patients_of: tuple[ClinicOrAll, ...] = Field(
+        default=(),
+        description="The clinics among whose patients its studies are matched too; * is all of them.",
+        examples=[["laval"]],
     )
     defaults: Defaults = Field(
         default=Defaults(),

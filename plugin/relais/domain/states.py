@@ -60,7 +60,87 @@ class VersionState(StrEnum):
     Discarded = "Discarded"
 
 
+class MatchState(StrEnum):
+    """Whose images a study has, as far as that is known."""
+
+    Pending = "Pending"
+    Matched = "Matched"
+    Review = "Review"
+    Unmatched = "Unmatched"
+
+
+class MatchKind(StrEnum):
+    """What one answer to "whose study is this" is; all but the first are a person's."""
+
+    Automatic = "Automatic"
+    Linked = "Linked"
+    Nobody = "Nobody"
+    Rejected = "Rejected"
+    Undone = "Undone"
+    Doubted = "Doubted"
+
+
+class ReviewKind(StrEnum):
+    """What a person is asked."""
+
+    Match = "Match"
+    SecondLook = "SecondLook"
+
+
+class ReviewState(StrEnum):
+    """Where a review stands."""
+
+    Open = "Open"
+    Resolved = "Resolved"
+    Withdrawn = "Withdrawn"
+
+
+class ReviewDecision(StrEnum):
+    """What a person says in a review."""
+
+    Link = "Link"
+    NoMatch = "NoMatch"
+
+
+class ReviewReason(StrEnum):
+    """Why a person is asked, beside the reasons of matching itself (domain.matching.decision.Reason)."""
+
+    NoClinic = "NoClinic"
+    SeriesDiffer = "SeriesDiffer"
+    Breaker = "Breaker"
+    Changed = "Changed"
+    SecondLook = "SecondLook"
+    Doubted = "Doubted"
+    Undone = "Undone"
+    ByHand = "ByHand"
+
+
+class BreakerReason(StrEnum):
+    """Why automatic matching stopped."""
+
+    Vetoes = "Vetoes"
+    Errors = "Errors"
+
+
+class ImportKind(StrEnum):
+    """How patients come in bulk."""
+
+    Upload = "Upload"
+    File = "File"
+    Fhir = "Fhir"
+
+
+class ImportState(StrEnum):
+    """Where a bulk import of patients stands."""
+
+    Running = "Running"
+    Completed = "Completed"
+    Failed = "Failed"
+    Canceled = "Canceled"
+
+
 S, D, N, T, V = StudyState, DeliveryState, NotificationState, TaskState, VersionState
+R, I = ReviewState, ImportState  # noqa: E741 - one letter each
 
 STUDY: dict[StudyState, frozenset[StudyState]] = {
     S.Receiving: frozenset({S.Receiving, S.Complete}),  # another image · quiet long enough
@@ -98,6 +178,19 @@ VERSION: dict[VersionState, frozenset[VersionState]] = {
     V.Active: frozenset({V.Past}),  # exactly one
     V.Past: frozenset(),  # rolling back makes a new version of it
     V.Discarded: frozenset(),
+}
+
+REVIEW: dict[ReviewState, frozenset[ReviewState]] = {
+    R.Open: frozenset({R.Open, R.Resolved, R.Withdrawn}),  # the first of four eyes · decided · no longer asked
+    R.Resolved: frozenset({R.Open}),  # undone
+    R.Withdrawn: frozenset(),
+}
+
+IMPORT: dict[ImportState, frozenset[ImportState]] = {
+    I.Running: frozenset({I.Running, I.Completed, I.Failed, I.Canceled}),
+    I.Completed: frozenset(),
+    I.Failed: frozenset({I.Running}),  # a person, or the next time of a schedule
+    I.Canceled: frozenset(),
 }
 
 OWED = frozenset({D.Scheduled, D.InProgress, D.Failed, D.Held, D.Blocked})

@@ -53,9 +53,11 @@ class MatchAnswer(Answer):
     """Whose images these are."""
 
     state: str = Field(description="Pending, Matched, Review or Unmatched.")
-    crm_id: str | None = None
-    posterior: float | None = None
-    evidence: list[dict[str, Any]] = []
+    crm_id: str | None = Field(None, description="The CRM's patient; null for callers who may not see patients.")
+    posterior: float | None = Field(None, description="How likely it is the likeliest patient, from 0 to 1.")
+    evidence: list[dict[str, Any]] = Field(
+        [], description="Of one study: what spoke for and against that patient; Field, Bits and Text of each."
+    )
 
 
 class DecisionAnswer(Answer):
@@ -199,7 +201,11 @@ def study_values(row: Any, deliveries: list[DeliveryAnswer], *, patient: bool) -
     values: dict[str, Any] = {
         **row,
         "modalities": [each for each in row["modalities"].split("\\") if each],
-        "match": MatchAnswer(state=row["match_state"]),
+        "match": MatchAnswer(
+            state=row["match_state"],
+            crm_id=row["crm_id"] if patient else None,
+            posterior=row["posterior"] if patient else None,
+        ),
         "deliveries": deliveries,
     }
     if not patient:

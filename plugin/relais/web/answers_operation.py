@@ -125,3 +125,4 @@ class SystemAnswer(Answer):
     permissions: list[str]
     language: str
     findings: list[str]
+    matching: str = Field(description="On, Off (the CRM has no patients) or Stopped (by the breaker).")

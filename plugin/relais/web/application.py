@@ -13,6 +13,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter, Map
 
 from relais.database import is_unavailable
 from relais.domain.document import DocumentError, Problem
+from relais.domain.patients import CRM_ID
 from relais.errors import ConflictError, OrthancUnavailableError, RefusedByLawError, StateError, UnknownError
 from relais.texts import _
 from relais.texts_residency import say_refusal
@@ -22,6 +23,7 @@ from relais.web.composition import Call, Relais, current_call, relais
 from relais.web.errors import CONFLICTS, Detail, ErrorAnswer, RefusedError, invalid, not_found
 from relais.web.language import LANGUAGE_COOKIE, LANGUAGES, Texts
 from relais.web.permissions import NOBODY, identify, permission_of
+from relais.web.preview import Previews
 from relais.web.requests import check_origin
 from relais.web.routes import json_answer, template_of
 
@@ -68,6 +70,12 @@ class IdConverter(IntegerConverter):
         super().__init__(url_map, min=1, max=2**63 - 1)
 
 
+class CrmConverter(BaseConverter):
+    """The CRM's key of a patient."""
+
+    regex = CRM_ID
+
+
 class Application(Flask):
     """A Flask application in which every view declares its permission."""
 
@@ -88,8 +96,9 @@ class Application(Flask):
 def create_application(relais: Relais) -> Application:
     """The web application over what bootstrap composed."""
     application = Application("relais.web", static_folder=None, template_folder=None)
-    application.extensions |= {"relais": relais, "relais.routes": api.ALL}
-    application.url_map.converters |= {"uid": UidConverter, "name": NameConverter, "id": IdConverter}
+    application.extensions |= {"relais": relais, "relais.routes": api.ALL, "relais.previews": Previews(relais.orthanc)}
+    converters = {"uid": UidConverter, "name": NameConverter, "id": IdConverter, "crm": CrmConverter}
+    application.url_map.converters |= converters
     application.url_map.strict_slashes = False
     application.url_map.merge_slashes = False  # Orthanc does it, and cannot answer the redirect (308)
     application.before_request(_admit)

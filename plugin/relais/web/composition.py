@@ -18,9 +18,13 @@ from relais.deliver import Deliver
 from relais.journal import Journal
 from relais.lanes import Lanes
 from relais.ledger import Ledger
+from relais.matching_parts import Matching
 from relais.notify import Notify
 from relais.orthanc import Orthanc
 from relais.orthanc.capabilities import Surroundings
+from relais.patient_imports import Imports
+from relais.patient_pull import Pull
+from relais.patients import Patients
 from relais.receive import Feed
 from relais.replay import Replay
 from relais.restrictions import Restrictions
@@ -57,6 +61,14 @@ class Relais(Protocol):
     def feed(self) -> Feed: ...
     @property
     def studies(self) -> Studies: ...
+    @property
+    def matching(self) -> Matching: ...
+    @property
+    def patients(self) -> Patients: ...
+    @property
+    def patient_imports(self) -> Imports: ...
+    @property
+    def patient_pull(self) -> Pull: ...
     @property
     def ledger(self) -> Ledger: ...
     @property

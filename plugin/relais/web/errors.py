@@ -22,6 +22,12 @@ KINDS = {
     "restriction": _("There is no restriction {name}"),
     "replay": _("There is no replay {name}"),
     "version": _("There is no version {name} of the configuration"),
+    "import": _("There is no import {name} that you may see"),
+    "file": _("There is no file {name} in the folder of patients"),
+    "patient source": _("There is no source of patients {name}"),
+    "review": _("There is no review {name} that you may see"),
+    "patient": _("There is no patient {name} that this clinic may see"),
+    "model": _("There is no matching model {name}"),
 }
 """What a caller is told about something that is not there."""
 
@@ -52,6 +58,23 @@ CONFLICTS = {
         "must approve it first"
     ),
     "examples-fail": _("Examples of the rules of version {number} fail"),
+    "patient-of-another-clinic": _("Another clinic has a patient of this CrmId"),
+    "patient-merged": _("The record was merged into {name}"),
+    "patient-itself": _("A record cannot be merged into itself"),
+    "patient-not-merged": _("The record was not merged"),
+    "import-over": _("The import is over"),
+    "import-gap": _("Line {line} is awaited; send it first"),
+    "no-patient-folder": _("The configuration names no folder of patients (PatientFolder)"),
+    "review-claimed": _("{name} is looking at this review"),
+    "review-over": _("The review does not wait any more"),
+    "review-open": _("The review is not decided"),
+    "review-changed": _("Something else is asked meanwhile; look at the review again"),
+    "review-overtaken": _("What this review came to holds no longer"),
+    "study-not-matched": _("Nobody said whose this study is"),
+    "crm-asked": _("The CRM was asked for this patient already"),
+    "matching-runs": _("Studies are matched automatically already"),
+    "model-active": _("This matching model decides already"),
+    "model-known": _("This matching model is there already"),
     "file-is-the-source": _("Orthanc's configuration file is the source (ConfigurationSource); change it there"),
 }
 """What a caller is told when the state of a thing does not allow what was asked, by the code of the StateError."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from relais.database import queries
 from relais.errors import OrthancError, OrthancUnavailableError
 from relais.texts import _
+from relais.texts_matching import say_breaker
 from relais.web.answers_operation import Check
 from relais.web.composition import Call
 from relais.web.ways_out import open_ways
@@ -48,6 +49,7 @@ def checks(call: Call) -> list[Check]:
         ("Configuration", _configuration),
         ("DeadTasks", _dead_tasks),
         ("Destinations", _destinations),
+        ("Matching", _matching),
     ]
     found = [(name, check(call)) for name, check in asked]
     return [
@@ -123,3 +125,15 @@ def _destinations(call: Call) -> str | None:
         return call.texts.say("the database does not answer")
     down = [lane.destination for lane in lanes if lane.down_since is not None]
     return call.texts.say("these destinations are down: {names}", names=", ".join(down)) if down else None
+
+
+def _matching(call: Call) -> str | None:
+    try:
+        with call.relais.database.read() as connection:
+            breaker = call.relais.matching.safety_net.tripped(connection)
+    except SQLAlchemyError:
+        return call.texts.say("the database does not answer")
+    if breaker is None:
+        return None
+    reason = say_breaker(breaker.reason, breaker.counts, call.texts.language)
+    return call.texts.say("automatic matching is stopped: {reason}", reason=reason)

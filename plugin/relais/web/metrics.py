@@ -13,7 +13,8 @@ from prometheus_client.registry import Collector
 from relais.clock import Clock
 from relais.configuration import Configuration
 from relais.database import Database
-from relais.database.queries import deliveries, lanes, notifications, studies, tasks
+from relais.database.queries import deliveries, lanes, matches, notifications, reviews, studies, tasks
+from relais.domain.states import MatchState, ReviewKind
 from relais.receive import Feed
 
 _SECONDS = (0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
@@ -76,6 +77,9 @@ class _State(Collector):
             notices = notifications.count_by_state(connection)
             study_states = studies.count_by_state(connection, None)
             dead = tasks.dead(connection)
+            match_states = matches.count_by_state(connection, None)
+            asked = reviews.waiting(connection, None)
+            stopped = matches.is_stopped(connection)
 
         waiting = GaugeMetricFamily(
             "relais_lane_backlog", "Deliveries that wait or are under way", labels=["destination"]
@@ -114,6 +118,20 @@ class _State(Collector):
         for (subscriber, state), count in notices.items():
             told.add_metric([subscriber, state], count)
         yield from (outcomes, stands, told)
+        whose = GaugeMetricFamily("relais_studies_by_match", "Studies by state of the match", labels=["state"])
+        for match_state in MatchState:
+            whose.add_metric([match_state], match_states.get(match_state, 0))
+        waits = GaugeMetricFamily("relais_reviews_waiting", "Reviews that wait for a person", labels=["kind"])
+        longest = GaugeMetricFamily("relais_reviews_oldest_age_seconds", "Age of the oldest of them", labels=["kind"])
+        for kind in ReviewKind:
+            mine = [each for each in asked if each["kind"] == kind]
+            waits.add_metric([kind], sum(each["amount"] for each in mine))
+            first = min((each["oldest"] for each in mine), default=now)
+            longest.add_metric([kind], (now - first).total_seconds())
+        yield from (whose, waits, longest)
+        yield GaugeMetricFamily(
+            "relais_matching_stopped", "1 while the breaker stops automatic matching", value=int(stopped)
+        )
         yield GaugeMetricFamily(
             "relais_feed_lag_changes", "Changes that Orthanc has and Relais has not read", value=self._relais.feed.lag
         )

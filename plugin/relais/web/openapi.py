@@ -11,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from relais import __version__
 from relais.domain.document import Document
+from relais.domain.patients import CRM_ID
 from relais.web.errors import ErrorAnswer
 from relais.web.permissions import ROLES
 from relais.web.routes import Route, Routes, template_of
@@ -33,6 +34,7 @@ _OF_WRITES = (400, 401, 403, 413, 415, 422, 503)
 _CONVERTERS: dict[str, dict[str, Any]] = {
     "uid": {"type": "string", "pattern": "^[0-9.]{1,64}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
+    "crm": {"type": "string", "pattern": f"^{CRM_ID}$"},
     "id": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
 }
 
@@ -100,7 +102,9 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
         "x-permission": route.permission.value,
     }
     if route.body is not None:
-        content = {"application/json": {"schema": schemas.of(route.body, "validation")}}
+        media = getattr(route.body, "MEDIA", ("application/json",))
+        of_lines = hasattr(route.body, "of_bytes")
+        content = {each: {"schema": {} if of_lines else schemas.of(route.body, "validation")} for each in media}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

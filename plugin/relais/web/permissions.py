@@ -19,6 +19,7 @@ class Permission(StrEnum):
     Enter = "Enter"
     ViewStudies = "ViewStudies"
     ViewPatients = "ViewPatients"
+    ChangePatients = "ChangePatients"
     ChangeStudies = "ChangeStudies"
     ViewDeliveries = "ViewDeliveries"
     ChangeDeliveries = "ChangeDeliveries"
@@ -35,6 +36,9 @@ class Permission(StrEnum):
     ViewReplays = "ViewReplays"
     ViewMetrics = "ViewMetrics"
     ViewAudit = "ViewAudit"
+    ViewReviews = "ViewReviews"
+    ResolveReviews = "ResolveReviews"
+    ChangeMatching = "ChangeMatching"
     ViewRestrictions = "ViewRestrictions"
     ChangeRestrictions = "ChangeRestrictions"
     UseWaysOut = "UseWaysOut"
@@ -44,22 +48,32 @@ P = Permission
 
 _LOOK = frozenset({P.Enter, P.ViewStudies, P.ViewDeliveries, P.ViewDestinations, P.ViewNotifications})
 _OPERATE = frozenset(
-    {P.ChangeStudies, P.ChangeDeliveries, P.ChangeDestinations, P.ChangeNotifications, P.ViewTasks, P.ChangeTasks}
+    {
+        P.ChangePatients,
+        P.ChangeStudies,
+        P.ChangeDeliveries,
+        P.ChangeDestinations,
+        P.ChangeNotifications,
+        P.ViewTasks,
+        P.ChangeTasks,
+    }
 )
+_MATCH = frozenset({P.ViewReviews, P.ResolveReviews, P.ChangeMatching})
 _RESTRICT = frozenset({P.ViewRestrictions, P.ChangeRestrictions})
 _REVIEW = frozenset({P.ViewConfiguration, P.ApproveConfiguration, P.ViewReplays})
 
 ROLES: Mapping[str, frozenset[Permission]] = {
-    "Viewer": _LOOK | {P.ViewPatients},
-    "Operator": _LOOK | _OPERATE | {P.ViewPatients, P.EvaluateRules, P.ViewMetrics},
+    "Viewer": _LOOK | {P.ViewPatients, P.ViewReviews},
+    "Operator": _LOOK | _OPERATE | _MATCH | {P.ViewPatients, P.EvaluateRules, P.ViewMetrics},
     "Administrator": frozenset(Permission),
     "Auditor": _LOOK | {P.ViewConfiguration, P.ViewAudit},
-    "PrivacyOfficer": _LOOK | _RESTRICT | _REVIEW | {P.ViewPatients, P.EvaluateRules, P.ViewAudit},
+    "PrivacyOfficer": _LOOK | _RESTRICT | _REVIEW | _MATCH | {P.ViewPatients, P.EvaluateRules, P.ViewAudit},
 }
 """The one table of who may do what; an Auditor sees studies without their patients."""
 
 WHOLE = _RESTRICT | {
     *(P.ChangeDestinations, P.ViewTasks, P.ChangeTasks, P.ChangeConfiguration, P.ApproveConfiguration, P.UseWaysOut),
+    P.ChangeMatching,
 }
 """What reaches beyond one clinic: for callers of all clinics only."""
 

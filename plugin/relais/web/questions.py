@@ -132,7 +132,9 @@ class AuditQuery(Document):
 class PreviewQuery(Document):
     """Which image."""
 
-    width: int = Field(512, ge=16, le=2048, description="Pixels.", examples=[256])
+    width: int = Field(
+        512, ge=16, le=2048, description="Pixels that it is wide at most, and high at most.", examples=[256]
+    )
 
 
 class Command(Document):

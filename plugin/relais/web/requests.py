@@ -36,12 +36,15 @@ def read_query(request: Request, model: type[AnyDocument]) -> AnyDocument:
 
 def read_body(request: Request, model: type[AnyDocument]) -> AnyDocument:
     """The JSON body as `model`; raises RefusedError: 415, 413, 400 when it is not JSON, 422 when it is not valid."""
-    if request.mimetype != "application/json":
+    if request.mimetype not in getattr(model, "MEDIA", ("application/json",)):
         raise RefusedError(415, "Send the body as application/json")
     body = request.get_data(cache=False)
     limit = getattr(model, "LARGEST_BODY", LARGEST)
     if len(body) > limit:
         raise RefusedError(413, "The body has more than {limit} bytes", {"limit": limit})
+    if (read := getattr(model, "of_bytes", None)) is not None:
+        found: AnyDocument = read(body)
+        return found
     return _shaped(model, _json(body))
 
 

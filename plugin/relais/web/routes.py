@@ -102,6 +102,12 @@ class Routes:
         """Register a write that replaces something."""
         return self._add("PUT", path, permission, answer, body=body, statuses=statuses)
 
+    def delete(
+        self, path: str, permission: Permission, answer: Any, *, statuses: dict[int, str] | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Register a write that takes something away; it has no body."""
+        return self._add("DELETE", path, permission, answer, statuses=statuses)
+
     def register(self, application: Flask) -> None:
         """Add every route to the application."""
         for route in self.routes:

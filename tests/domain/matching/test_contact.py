@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relais.domain.matching.contact import read_phone, read_postal_code
+from relais.domain.matching.contact import read_address, read_phone, read_postal_code
 
 law = settings(deadline=None, max_examples=100)
 dashes = "-\u2010\u2011\u2013\u2014\u2212"
@@ -116,3 +116,30 @@ def test_any_text_has_an_answer_and_what_was_read_is_read_as_itself(text: str) -
 def test_only_the_first_256_characters_are_read(text: str) -> None:
     assert read_phone("514-555-0199" + " " * 244 + text) == "5145550199"
     assert read_postal_code("H2V 1A1" + " " * 249 + text) == "H2V1A1"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("123, rue de l'Église, app. 4, Laval (Québec) H7A 1A1", "123 EGLISE 4 LAVAL QC H7A1A1"),
+        ("123 RUE EGLISE APP 4^^LAVAL^QC^H7A1A1", "123 EGLISE 4 LAVAL QC H7A1A1"),
+        ("9 boul. Saint-Joseph", "9 ST JOSEPH"),
+        ("9 BOULEVARD ST JOSEPH", "9 ST JOSEPH"),
+        ("12 Main Street", "12 MAIN ST"),
+        ("5 milne cove, beaconsfield 2602", "5 MILNE COVE BEACONSFIELD 2602"),
+    ],
+)
+def test_an_address_has_one_form(written: str, read: str) -> None:
+    assert read_address(written) == read
+
+
+@pytest.mark.parametrize("written", ["", "Laval", "Montréal (Québec)", "12", "12 rue", "...", "H7A 1A1", "\x00"])
+def test_a_town_or_a_number_alone_is_no_address(written: str) -> None:
+    assert read_address(written) is None
+
+
+@law
+@given(st.text() | st.text(string.ascii_letters + string.digits + " ,.-", max_size=60))
+def test_any_text_is_an_address_or_none_and_reads_as_itself(text: str) -> None:
+    read = read_address(text)
+    assert read is None or read_address(read) == read

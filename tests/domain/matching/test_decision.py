@@ -61,7 +61,7 @@ def test_no_hard_pair_is_matched_wrongly_when_one_field_was_not_sent(people: int
 
 
 def test_hard_pairs_have_names_of_their_own() -> None:
-    assert len({pair.name for pair in PAIRS}) == len(PAIRS) >= 60
+    assert len({pair.name for pair in PAIRS}) == len(PAIRS) >= 300
     assert [pair.name for pair in PAIRS if pair.since > 1 and pair.to is not None] == []
 
 
@@ -173,6 +173,29 @@ def test_a_name_that_may_be_a_slip_needs_a_crm_that_knows_names() -> None:
     assert asked_of(asked, known, people=999).state is State.Review
 
 
+def test_bits_overrule_what_differs_only_in_a_model_that_says_so() -> None:
+    asked = seen("MONNERVILLE^ODILE", BORN, "F", mrn="A-100234", phone="514 555 2345")
+    known = held("Monnerville", "Hélène", BORN, "F", mrn="A-100234", phone="514 555 2345")
+    assert asked_of(asked, known).reason is Reason.NameDiffers
+    bits = asked_of(asked, known).candidates[0].bits
+    for overrule, state in ((bits - 1, State.Matched), (bits + 1, State.Review)):
+        model = Model.from_json({**FIRST.to_json(), "Overrule": overrule})
+        assert match(asked, [Candidate("A", known)], model, Census()).state is state
+    model = Model.from_json({**FIRST.to_json(), "Overrule": 0.0})
+    for held_by, flags, reason in (
+        ((known, known), {}, Reason.RunnerUp),
+        ((known,), {"rejected": True}, Reason.Rejected),
+    ):
+        people = [Candidate(letter, each, **flags) for letter, each in zip("AB", held_by, strict=False)]
+        assert match(asked, people, model, Census()).reason is reason
+
+
+def test_nobody_is_said_only_where_everybody_would_be_found() -> None:
+    for asked in (seen("MONNERVILLE^HELENE", "", "F", mrn="A-1"), seen("", BORN, "F", mrn="A-1")):
+        assert asked_of(asked).reason is Reason.TooLittle
+    assert asked_of(seen("MONNERVILLE^HELENE", BORN, "F", mrn="A-1")).state is State.Unmatched
+
+
 class Everybody:
     """A CRM in which every name is known."""
 
@@ -207,7 +230,7 @@ def test_nonsense_is_for_a_person(nonsense: Any) -> None:
 
 # --- what holds for everybody -----------------------------------------------------------------------------------------
 
-FIELDS = ("names", "birth_names", "identifiers", "birth_date", "sex", "phones", "postal_codes")
+FIELDS = ("names", "birth_names", "identifiers", "birth_date", "sex", "phones", "postal_codes", "addresses")
 EMPTY = Identity()
 flags = st.sampled_from([{}, {}, {}, {"confirmed": True}, {"rejected": True}, {"ordered": True}])
 

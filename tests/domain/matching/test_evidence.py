@@ -36,6 +36,7 @@ identities = st.builds(
     sex=st.sampled_from(["M", "F", ""]),
     phones=st.lists(st.sampled_from(["5145552345", "4185556789"]), max_size=2).map(tuple),
     postal_codes=st.lists(st.sampled_from(["H2V1A1", "G1R4P5"]), max_size=1).map(tuple),
+    addresses=st.lists(st.sampled_from(["7 LAURIER QC", "7 LAURIER 2 QC", "9 KING LAVAL"]), max_size=2).map(tuple),
 )
 """A small world, in which people often agree."""
 
@@ -56,6 +57,7 @@ def reordered(identity: Identity, random: Random) -> Identity:
         identifiers=mixed(identity.identifiers),
         phones=mixed(identity.phones),
         postal_codes=mixed(identity.postal_codes),
+        addresses=mixed(identity.addresses),
     )
 
 
@@ -147,7 +149,7 @@ def test_a_birth_name_is_as_good_as_a_husbands() -> None:
 
 @pytest.mark.parametrize(
     ("born", "bits"),
-    [(BORN, 14.6), ("1984-07-18", 5.0), ("1984-01-02", 1.5), ("1955-01-02", -7.5)],
+    [(BORN, 14.6), ("1984-07-18", 5.0), ("1984-01-02", -2.0), ("1955-01-02", -7.5)],
 )
 def test_birth_dates(born: str, bits: float) -> None:
     assert weights_of(seen("", BORN), held("", "", born))[Feature.BirthDate].bits == bits
@@ -308,3 +310,46 @@ def test_long_names_are_cut() -> None:
     long = Identity(names=(NameParts(("A" * 10_000, *("B?" * 500,) * 40), ("C" * 10_000,)),))
     found = weights_of(long, long)
     assert found[Feature.Given].seen == "C" * 256
+
+
+# --- addresses and the first of January -------------------------------------------------------------------------------
+
+HOME = "1402 LAURIER 7 QC QC G1S3T4"
+
+
+@pytest.mark.parametrize(
+    ("other", "level"),
+    [
+        (HOME, Level.Same),
+        ("1402 LAURIER QC", Level.Same),  # what is left out is nothing against it
+        ("G1S3T4 QC 7 LAURIER 1402", Level.Same),
+        ("1402 LAURRIER QC G1S3T4", Level.Near),
+        ("88 KING SHERBROOKE J1H2B3", Level.Different),
+        ("LAURIER QC", None),
+    ],
+)
+def test_how_near_two_addresses_are(other: str, level: Level | None) -> None:
+    asked = Identity(addresses=() if level is None else (other,))
+    found = weights_of(asked, Identity(addresses=(HOME, "1 AUTRE LAVAL")))
+    assert (found[Feature.Address].level if Feature.Address in found else None) == level
+
+
+def test_a_postal_code_is_not_counted_beside_its_address() -> None:
+    home = Identity(addresses=(HOME,), postal_codes=("G1S3T4",))
+    assert set(weights_of(home, home)) == {Feature.Address}
+    assert set(weights_of(replace(home, addresses=()), home)) == {Feature.PostalCode}
+
+
+def test_an_address_says_little_beside_a_telephone_that_says_it_too() -> None:
+    home = Identity(addresses=(HOME,), phones=("5145552345",))
+    together = weights_of(home, home)
+    assert together[Feature.Address].bits == FIRST.bits(Feature.Address, Level.Partly)
+    alone = weights_of(replace(home, phones=()), home)
+    assert alone[Feature.Address].bits == FIRST.bits(Feature.Address, Level.Same)
+
+
+def test_the_first_of_january_says_less_than_another_day() -> None:
+    new_year, other = Identity(birth_date=date(1975, 1, 1)), Identity(birth_date=date(1975, 1, 2))
+    assert weights_of(new_year, new_year)[Feature.BirthDate].level is Level.NewYear
+    assert weights_of(other, other)[Feature.BirthDate].level is Level.Same
+    assert FIRST.bits(Feature.BirthDate, Level.NewYear) < FIRST.bits(Feature.BirthDate, Level.Same)

@@ -16,6 +16,7 @@ from relais.domain.matching.keys import MOST_SOUNDS, Kind, keys_asked, keys_of
 from relais.domain.matching.names import NameParts, read_fields, read_pn, read_text
 
 BORN = date(1980, 3, 4)
+NAMED = {Kind.GivenAndDate, Kind.FamilyAndDate, Kind.NamesAndYear, Kind.NamesAndDay}
 
 
 def person(family: str = "Tremblay", given: str = "Marie-Ève", **known: object) -> Identity:
@@ -41,26 +42,30 @@ def test_the_keys_of_a_person() -> None:
     assert keys_of(known) == {
         (Kind.Identifier, "TREE80530412"),
         (Kind.Phone, "5145550123"),
-        (Kind.GivenAndDate, "EVE 1980-03-04"),
-        (Kind.FamilyAndDate, "KOTE 1980-03-04"),
-        (Kind.FamilyAndDate, "TRENBLE 1980-03-04"),
+        (Kind.GivenAndDate, "EV 1980-03-04"),
+        (Kind.FamilyAndDate, "KO 1980-03-04"),
+        (Kind.FamilyAndDate, "TR 1980-03-04"),
         (Kind.NamesAndYear, "EVE KOTE 1980"),
         (Kind.NamesAndYear, "EVE TRENBLE 1980"),
         (Kind.NamesAndDay, "EVE KOTE 03-04"),
         (Kind.NamesAndDay, "EVE TRENBLE 03-04"),
+        (Kind.DateAndCode, "1980-03-04 H2V1A1"),
+        (Kind.NameAndCode, "EVE H2V1A1"),
+        (Kind.NameAndCode, "KOTE H2V1A1"),
+        (Kind.NameAndCode, "TRENBLE H2V1A1"),
     }
 
 
 def test_a_study_asks_for_swapped_names_and_days_too() -> None:
     assert keys_asked(person("Côté", "Ève")) == {
-        (Kind.GivenAndDate, "EVE 1980-03-04"),
-        (Kind.GivenAndDate, "EVE 1980-04-03"),
-        (Kind.GivenAndDate, "KOTE 1980-03-04"),
-        (Kind.GivenAndDate, "KOTE 1980-04-03"),
-        (Kind.FamilyAndDate, "EVE 1980-03-04"),
-        (Kind.FamilyAndDate, "EVE 1980-04-03"),
-        (Kind.FamilyAndDate, "KOTE 1980-03-04"),
-        (Kind.FamilyAndDate, "KOTE 1980-04-03"),
+        (Kind.GivenAndDate, "EV 1980-03-04"),
+        (Kind.GivenAndDate, "EV 1980-04-03"),
+        (Kind.GivenAndDate, "KO 1980-03-04"),
+        (Kind.GivenAndDate, "KO 1980-04-03"),
+        (Kind.FamilyAndDate, "EV 1980-03-04"),
+        (Kind.FamilyAndDate, "EV 1980-04-03"),
+        (Kind.FamilyAndDate, "KO 1980-03-04"),
+        (Kind.FamilyAndDate, "KO 1980-04-03"),
         (Kind.NamesAndYear, "EVE KOTE 1980"),
         (Kind.NamesAndDay, "EVE KOTE 03-04"),
         (Kind.NamesAndDay, "EVE KOTE 04-03"),
@@ -69,7 +74,7 @@ def test_a_study_asks_for_swapped_names_and_days_too() -> None:
 
 def test_a_birth_name_is_a_way_to_be_found_with_the_given_names() -> None:
     known = person("Gagnon", "Marie", birth_names=(NameParts(("TREMBLAY",), ()),))
-    assert (Kind.FamilyAndDate, "TRENBLE 1980-03-04") in keys_of(known)
+    assert (Kind.FamilyAndDate, "TR 1980-03-04") in keys_of(known)
     assert (Kind.NamesAndYear, "MARIE TRENBLE 1980") in keys_of(known)
     assert keys_of(known) & keys_asked(sent("Tremblay^Marie", date(1980, 12, 25)))
 
@@ -83,7 +88,7 @@ def test_a_birth_name_is_a_way_to_be_found_with_the_given_names() -> None:
         (Identity(names=(read_fields("Tremblay", ""),), birth_date=BORN), {Kind.FamilyAndDate}),
         (Identity(names=(read_fields("", "Ève"),), birth_date=BORN), {Kind.GivenAndDate}),
         (Identity(names=(read_fields("Tremblay", "M"),), birth_date=BORN), {Kind.FamilyAndDate}),
-        (Identity(names=read_pn("李^小龙"), birth_date=BORN), set(Kind) - {Kind.Identifier, Kind.Phone}),
+        (Identity(names=read_pn("李^小龙"), birth_date=BORN), NAMED),
         (Identity(phones=("5145550123",)), {Kind.Phone}),
     ],
 )
@@ -137,12 +142,47 @@ def test_lost_letters_of_the_crm_are_guessed_too(stored: str, asked: str) -> Non
 
 @pytest.mark.parametrize(("given", "guesses"), [("Ren?", 6), ("R?n?e", 4), ("G?n?vi?ve", 1)])
 def test_the_more_letters_are_lost_the_fewer_are_guessed(given: str, guesses: int) -> None:
-    assert len([kind for kind, _ in keys_of(person(given=given)) if kind is Kind.GivenAndDate]) == guesses
+    assert len([kind for kind, _ in keys_of(person(given=given)) if kind is Kind.NamesAndYear]) == guesses
+
+
+def test_the_beginning_of_one_name_and_the_birth_date_find_the_person() -> None:
+    assert keys_of(person("Tremblay", "Kimberly")) & keys_asked(sent("Gagnon^Kinberley"))
+    assert not keys_of(person("Tremblay", "Luc")) & keys_asked(sent("Gagnon^Zoé"))
+    assert keys_of(person("Tremblay", "Luc")) & keys_asked(sent("Trembaly^Zoé"))
+
+
+HOME = "123 EGLISE LAVAL QC H7A1B2"
+
+
+@pytest.mark.parametrize(
+    ("name", "day", "address"),
+    [
+        ("Gagnon^Zoé", BORN, "9 AUTRE LAVAL H7A1B2"),  # moved within the block, another name
+        ("Tremblay^Zoé", date(1999, 1, 1), "321 AUTRE LAVAL H7A1B2"),
+        ("Tremblay^Zoé", None, HOME),
+        ("Gagnon^Ève", None, "123 EGLIZE MONTREAL"),
+    ],
+)
+def test_an_address_finds_the_person_with_one_name_or_the_birth_date(name: str, day: date | None, address: str) -> None:
+    known = person(addresses=(HOME,))
+    assert keys_of(known) & keys_asked(replace(sent(name, day), addresses=(address,)))
+    assert not keys_of(known) & keys_asked(replace(sent("Gagnon^Zoé", None), addresses=(address,)))
+
+
+def test_a_postal_code_apart_is_as_good_as_in_the_address() -> None:
+    assert keys_of(person(postal_codes=("H7A1B2",))) & keys_asked(
+        replace(sent("Tremblay^Zoé", None), addresses=(HOME,))
+    )
+
+
+def test_a_flat_is_no_postal_code() -> None:
+    kinds = {kind for kind, _ in keys_of(person(addresses=("123 EGLISE 7 LAVAL",)))}
+    assert kinds == {*NAMED, Kind.NameAndHome}
 
 
 def test_guesses_never_take_the_place_of_what_is_known() -> None:
     known = keys_of(person("Lévesque-Roy", "B?lingham Fr?d?gonde Montr?al Z?phirine Ève"))
-    assert {(Kind.FamilyAndDate, "ROI 1980-03-04"), (Kind.GivenAndDate, "EVE 1980-03-04")} <= known
+    assert {(Kind.FamilyAndDate, "RO 1980-03-04"), (Kind.GivenAndDate, "EV 1980-03-04")} <= known
 
 
 def test_a_stranger_is_not_found() -> None:

@@ -5,7 +5,20 @@ Lists are paged by key: pass the last row's id as `before` to go on, so that not
 arrive.
 """
 
-from relais.database.queries import audit, deliveries, history, lanes, notifications, replays, studies, tasks, timeline
+from relais.database.queries import (
+    audit,
+    deliveries,
+    history,
+    lanes,
+    matches,
+    notifications,
+    patients,
+    replays,
+    reviews,
+    studies,
+    tasks,
+    timeline,
+)
 from relais.database.queries.paging import Rows, Scope
 
 __all__ = [
@@ -15,8 +28,11 @@ __all__ = [
     "deliveries",
     "history",
     "lanes",
+    "matches",
     "notifications",
+    "patients",
     "replays",
+    "reviews",
     "studies",
     "tasks",
     "timeline",

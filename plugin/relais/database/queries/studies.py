@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from relais.database.configuration_tables import version
+from relais.database.patient_tables import match
 from relais.database.queries.paging import Rows, Scope, counted, distinct, page, visible
 from relais.database.tables import decision, delivery, instance, series, study, study_modality, study_word
 from relais.domain.words import words
@@ -46,6 +47,9 @@ LISTED = (
     study.c.held_by,
     study.c.origin,
     study.c.match_state,
+    study.c.match_id,
+    study.c.crm_id,
+    select(match.c.posterior).where(match.c.id == study.c.match_id).scalar_subquery().label("posterior"),
     study.c.patient_name,
     study.c.patient_id,
     study.c.patient_birth_date,
@@ -78,6 +82,12 @@ def newer(connection: Connection, wanted: StudyFilter, scope: Scope, after: int,
     return connection.execute(select(func.count()).select_from(found.subquery())).scalar_one()
 
 
+def of_patient(connection: Connection, crm_ids: Collection[str], scope: Scope, before: int | None, limit: int) -> Rows:
+    """The studies that are these patients', the one that arrived last first."""
+    statement = select(*LISTED).where(study.c.crm_id.in_(crm_ids), study.c.match_state == "Matched", visible(scope))
+    return page(connection, statement, study.c.id, before, limit)
+
+
 def of_ids(connection: Connection, study_ids: Collection[int], scope: Scope) -> Rows:
     """These studies, as far as the caller may see them."""
     return connection.execute(select(*LISTED).where(study.c.id.in_(study_ids), visible(scope))).mappings().all()
@@ -107,13 +117,12 @@ def series_of(connection: Connection, study_id: int) -> Rows:
     return sorted(rows, key=lambda row: (int(row["number"]) if row["number"].isdecimal() else 2**31, row["id"]))
 
 
-def middle_instance(connection: Connection, series_id: int) -> str | None:
-    """Orthanc's id of the instance in the middle of a series, in the order they came."""
+def middle_instance(connection: Connection, series_id: int) -> RowMapping | None:
+    """The instance in the middle of a series, in the order they came: Orthanc's id, and the SOP class if known."""
     mine = instance.c.series_id == series_id
     count = connection.execute(select(func.count()).where(mine)).scalar_one()
-    statement = select(instance.c.orthanc_id).where(mine).order_by(instance.c.id).offset(count // 2).limit(1)
-    found: str | None = connection.execute(statement).scalar()
-    return found
+    statement = select(instance.c.orthanc_id, instance.c.sop_class_uid).where(mine).order_by(instance.c.id)
+    return connection.execute(statement.offset(count // 2).limit(1)).mappings().one_or_none()
 
 
 def image(connection: Connection, study_id: int, sop_instance_uid: str | None) -> RowMapping | None:

@@ -1,9 +1,10 @@
-"""Where a person is reached: telephone numbers and postal codes, each in one form."""
+"""Where a person is reached: telephone numbers, postal codes and addresses, each in one form."""
 
 from __future__ import annotations
 
 import re
 
+from relais.domain.matching import names
 from relais.domain.words import fold
 
 _LONGEST = 256
@@ -17,6 +18,31 @@ _ABROAD = re.compile(r"[2-9][0-9]{7,14}")
 _REPEATED = re.compile(r"[0-9]{3}([0-9])\1*|([0-9])\2*")
 _POSTAL_CODE = re.compile(r"[ABCEGHJ-NPRSTVXY][0-9][ABCEGHJ-NPRSTV-Z][0-9][ABCEGHJ-NPRSTV-Z][0-9]")
 _ANY_CODE = re.compile(r"(..)\1\1")
+_CODE_APART = re.compile(r"\b([A-Z][0-9][A-Z]) ([0-9][A-Z][0-9])\b")
+_WAYS = frozenset(
+    {
+        *(
+            "AV",
+            "AVE",
+            "AVENUE",
+            "BD",
+            "BLVD",
+            "BOUL",
+            "BOULEVARD",
+            "CH",
+            "CHEMIN",
+            "CIRCUIT",
+            "CLOSE",
+            "COURT",
+            "CRES",
+        ),
+        *("CRESCENT", "CT", "DR", "DRIVE", "LANE", "PL", "PLACE", "RANG", "RD", "RG", "ROAD", "ROUTE", "RTE", "RUE"),
+        *("APP", "APPARTEMENT", "APT", "BUREAU", "SUITE", "UNIT", "UNITE", "CANADA"),
+        *("A", "AU", "AUX", "DE", "DES", "DU", "L", "LA", "LE", "LES"),
+    }
+)
+"""What an address is written with or without."""
+_SPELT = {"SAINT": "ST", "SAINTE": "STE", "STREET": "ST", "QUEBEC": "QC", "ONTARIO": "ON", "MTL": "MONTREAL"}
 _SEPARATORS = re.compile(rf"[{_DASHES}\s]+")
 
 
@@ -37,6 +63,17 @@ def read_postal_code(text: str) -> str | None:
     """
     code = _SEPARATORS.sub("", fold(text[:_LONGEST])).upper()
     return code if _POSTAL_CODE.fullmatch(code) and not _ANY_CODE.fullmatch(code) else None
+
+
+def read_address(text: str) -> str | None:
+    """An address in one form: its words in their order, without kinds of streets and articles, the postal code in one.
+
+    `123, rue de l'Église, app. 4, Laval (Québec) H7A 1A1` is `123 EGLISE 4 LAVAL QC H7A1A1`. None where there is no
+    number or no name in it, for a town is no address.
+    """
+    words = [_SPELT.get(word, word) for word in _CODE_APART.sub(r"\1\2", names.fold(text)).split() if word not in _WAYS]
+    numbered = any(letter.isdigit() for word in words for letter in word)
+    return " ".join(words) if numbered and any(word.isalpha() for word in words) else None
 
 
 def _read_number(written: str) -> str | None:

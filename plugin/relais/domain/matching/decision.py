@@ -22,7 +22,7 @@ PLACES = 12
 
 _SAME_NAME = frozenset({Level.Same, Level.Shared, Level.Truncated, Level.Damaged, Level.Near})
 _MAYBE_SLIP = frozenset({Level.Truncated, Level.Near})
-_SAME_DAY = frozenset({Level.Same, Level.DayMonthSwapped})
+_SAME_DAY = frozenset({Level.Same, Level.NewYear, Level.DayMonthSwapped})
 
 
 class Veto(StrEnum):
@@ -61,7 +61,7 @@ class Reason(StrEnum):
 
     Failed = "Failed"
     RepeatedId = "RepeatedId"  # two candidates have one CRM id
-    TooLittle = "TooLittle"  # nothing is known by which anybody would be found
+    TooLittle = "TooLittle"  # nothing is known by which everybody would be found
     Capped = "Capped"  # not everybody was looked at
     Rejected = "Rejected"  # a person said no before
     EarlierLinkDisagrees = "EarlierLinkDisagrees"
@@ -276,7 +276,7 @@ def _stays_open(case: _Case, model: Model) -> bool:
 def _nobody(asked: Identity, cases: Sequence[_Case], *, capped: bool) -> tuple[State, Reason]:
     if capped:
         return State.Review, Reason.Capped
-    if not (asked.identifiers or asked.phones or (asked.birth_date and (asked.names or asked.birth_names))):
+    if not (asked.birth_date and (asked.names or asked.birth_names)):  # without both, most are never found
         return State.Review, Reason.TooLittle
     return State.Unmatched, Reason.Nobody if cases else Reason.NoCandidate
 
@@ -304,10 +304,11 @@ def _objections(asked: Identity, chosen: _Case, others: Sequence[_Case], model: 
     yield chosen.candidate.rejected, Reason.Rejected
     yield linked and unlike, Reason.EarlierLinkDisagrees
     yield is_newborn(asked), Reason.Newborn
-    yield bool(chosen.judged.vetoes), Reason.Vetoed
-    yield chosen.other_name, Reason.NameDiffers
+    strict = model.overrule is None or chosen.judged.bits < model.overrule
+    yield strict and bool(chosen.judged.vetoes), Reason.Vetoed
+    yield strict and chosen.other_name, Reason.NameDiffers
     yield held, Reason.RunnerUp if chosen.same_identifier else Reason.IdentifierElsewhere
-    yield agreeing < TWO and not demographics, Reason.OneIdentifier
+    yield strict and agreeing < TWO and not demographics, Reason.OneIdentifier
     yield near, Reason.RunnerUp
     yield any(_leads_without_a_field(each, chosen, model.margin / 2) for each in others), Reason.OneField
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
+from rapidfuzz import fuzz
 from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 
 from relais.domain.matching.dates import DateLevel, compare_dates
@@ -27,22 +28,25 @@ from relais.domain.matching.identifiers import (
 )
 from relais.domain.matching.identity import Identity
 from relais.domain.matching.model import DECIMALS, Feature, Frequencies, Level, Model
+from relais.domain.matching.phonetic import fonem
+from relais.domain.matching.spelling import is_damaged, is_other_sex
 
 LONGEST, MOST_PARTS, MOST_READINGS = 256, 6, 8
 """Of what is longer, or more, the rest is not compared."""
 NEAR, CLOSE = 0.92, 0.85
 """Jaro-Winkler similarities (Winkler 1990) of a slip and of a resemblance."""
+ADDRESSES = ((95.0, Level.Same), (75.0, Level.Near), (60.0, Level.Partly), (0.0, Level.Different))
+"""From which likeness on, of 100, addresses are how near."""
 SHORTEST_STEM, SHORTEST_IDENTIFIER = 4, 6
 """Letters from which on a beginning may be a truncated name, characters from which on one edit may be a slip."""
 
-_FIRST_PARTS = frozenset({"MARIE", "JEAN", "JOSEPH"})
+_FIRST_PARTS = frozenset({"MARIE", "JEAN", "JOSEPH", "THI"})
 """Parts that half a family may share."""
 _NEWBORN = re.compile(r"(?:BB|BEBE|BABY)[A-Z0-9]?|NN|NEWBORN|NOUVEAU|NEONATE?|INFANT|FO?ETUS|JUMEAU|JUMELLE|TWIN")
 _CHILD = frozenset({"FILLE", "FILS", "GARCON", "BOY", "GIRL"})
 _NOBODY = frozenset(
     {"INCONNU", "INCONNUE", "UNKNOWN", "ANONYME", "ANONYMOUS", "ANON", "TEST", "PATIENT", "NULL", "NONE", "XX", "XXX"}
 )
-_FEMININE = frozenset({"E", "A", "IA", "NE", "LE", "TE", "TTE", "INE", "ETTE"})
 _WORST = (
     Level.Same,
     Level.Shared,
@@ -86,11 +90,13 @@ def weigh(asked: Identity, known: Identity, model: Model, frequencies: Frequenci
     """All that can be compared, each feature in its fixed place.
 
     Of several ways to read the names the best is taken, but never one that leaves out a part which could be compared.
-    What a NAM repeats of name, birth date and sex is not counted twice.
+    What a NAM repeats of name, birth date and sex is not counted twice, nor is a postal code beside its address.
     """
     weights = [*_names(asked, known, model, frequencies)]
     if asked.birth_date is not None and known.birth_date is not None:
         level = Level(compare_dates(asked.birth_date, known.birth_date).name)
+        if level is Level.Same and (known.birth_date.month, known.birth_date.day) == (1, 1):
+            level = Level.NewYear
         dates = asked.birth_date.isoformat(), known.birth_date.isoformat()
         weights.append(_weight(Feature.BirthDate, level, model, *dates))
     if asked.sex and known.sex:
@@ -98,7 +104,9 @@ def weigh(asked: Identity, known: Identity, model: Model, frequencies: Frequenci
         weights.append(_weight(Feature.Sex, level, model, asked.sex, known.sex))
     weights += _identifiers(asked, known, model, weights)
     weights += _sets(Feature.Phone, asked.phones, known.phones, model)
-    weights += _sets(Feature.PostalCode, asked.postal_codes, known.postal_codes, model)
+    at_home = any(each.field is Feature.Phone and each.bits > 0 for each in weights)
+    addresses = tuple(_addresses(asked.addresses, known.addresses, model, at_home=at_home))
+    weights += addresses or _sets(Feature.PostalCode, asked.postal_codes, known.postal_codes, model)
     return tuple(weights)
 
 
@@ -255,52 +263,21 @@ def _aligned(
 def _of_parts(seen: str, held: str, feature: Feature, frequencies: Frequencies) -> Level | None:
     """How near two different parts are; None where they are not. A name that people have is neither slip nor stump."""
     if "?" in seen or "?" in held:
-        return Level.Damaged if _fits(seen, held) else None
+        return Level.Damaged if is_damaged(seen, held) else None
     given = feature is Feature.Given
     short, long = sorted((seen, held), key=len)
     if len(short) == 1:
         return None if short != long[0] else Level.Initial if given else Level.Partly
-    if given and _other_sex(short, long):
+    if given and is_other_sex(short, long):
         return Level.Close
     people = frequencies.given(seen) if given else frequencies.family(seen)
     if long.startswith(short) and (len(short) < SHORTEST_STEM or not people):
         return Level.Truncated if len(short) >= SHORTEST_STEM else Level.Partly
     likeness = JaroWinkler.normalized_similarity(seen, held)
     if likeness >= NEAR:
-        return Level.Close if people and (given or long.startswith(short)) else Level.Near
+        other = people and (given or long.startswith(short) or fonem(seen) != fonem(held))
+        return Level.Close if other else Level.Near
     return Level.Close if likeness >= CLOSE else None
-
-
-def _other_sex(short: str, long: str) -> bool:
-    """Whether they are a brother's and a sister's form of one name: Louis and Louise, Frédéric and Frédérique."""
-    ending = long.removeprefix(short) if long.startswith(short) else ""
-    return (
-        ending in _FEMININE
-        or (short.endswith("IC") and long == f"{short[:-1]}QUE")
-        or (short[:-1] == long[:-1] and {short[-1], long[-1]} in ({"S", "A"}, {"O", "A"}, {"E", "A"}, {"E", "O"}))
-    )
-
-
-def _fits(one: str, other: str) -> bool:
-    """Whether they may be one name with letters lost: each `?` stands for at most one, and most of it is left."""
-    if "?" in one and "?" in other:
-        same = sum(left == right != "?" for left, right in zip(one, other, strict=False))
-        agree = all(left == right or "?" in {left, right} for left, right in zip(one, other, strict=False))
-        return len(one) == len(other) and agree and same >= max(3, len(one) / 2)
-    pattern, text = (one, other) if "?" in one else (other, one)
-    pieces = re.split(r"\?+", pattern)
-    left = sum(map(len, pieces))
-    if left < max(3, len(text) / 2) or not left <= len(text) <= len(pattern):
-        return False
-    if not text.startswith(pieces[0]) or not text.endswith(pieces[-1]):
-        return False
-    at, end = len(pieces[0]), len(text) - len(pieces[-1])
-    for piece in pieces[1:-1]:
-        found = text.find(piece, at, end)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return at <= end
 
 
 # --- identifiers and contacts -----------------------------------------------------------------------------------------
@@ -366,6 +343,25 @@ def _sets(feature: Feature, ours: Sequence[str], theirs: Sequence[str], model: M
         yield _weight(feature, Level.Same, model, both[0], both[0])
     elif ours and theirs:
         yield _weight(feature, Level.Different, model, ", ".join(sorted(set(ours))), ", ".join(sorted(set(theirs))))
+
+
+def _addresses(ours: Sequence[str], theirs: Sequence[str], model: Model, *, at_home: bool) -> Iterator[Weight]:
+    """The nearest two of the addresses; what a telephone says already, that they live together, counts once."""
+    pairs = ((_alike(one, other), one, other) for one in ours for other in theirs)
+    if nearest := max(pairs, default=None):
+        likeness, one, other = nearest
+        level = next(level for least, level in ADDRESSES if likeness >= least)
+        bits = model.bits(Feature.Address, level)
+        most = model.bits(Feature.Address, Level.Partly) if at_home else math.inf
+        yield Weight(Feature.Address, level, min(bits, most), one, other)
+
+
+def _alike(one: str, other: str) -> float:
+    """0 to 100, whatever the order of words; what is left out counts little where both have the house's number."""
+    one, other = one[:LONGEST], other[:LONGEST]
+    numbers = [{word for word in each.split() if word[0].isdigit()} for each in (one, other)]
+    alike = fuzz.token_set_ratio if numbers[0] & numbers[1] else fuzz.token_sort_ratio
+    return round(alike(one, other), 3)
 
 
 # --- what a card says of its bearer -----------------------------------------------------------------------------------

@@ -24,3 +24,4 @@ class Identity:
     sex: str = ""
     phones: tuple[str, ...] = ()
     postal_codes: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()

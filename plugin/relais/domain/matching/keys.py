@@ -21,6 +21,12 @@ MOST_SOUNDS = 12
 First those of parts that are whole, then the guesses at the others, the longest of each before the rest.
 """
 
+BEGINNING = 2
+"""So much of a sound is asked beside a whole birth date, which finds most slips of the keyboard too."""
+
+SHORTEST_CODE = 4
+"""Characters of a postal code, in whatever country; a shorter number is a flat."""
+
 _LIKELY = "EOCIAU"  # what had an accent in French, likeliest first; L?Heureux too sounds as with a second E
 _LIKELIEST = "EO"
 _MOST_LOST = 2
@@ -36,6 +42,9 @@ class Kind(StrEnum):
     FamilyAndDate = "FamilyAndDate"
     NamesAndYear = "NamesAndYear"
     NamesAndDay = "NamesAndDay"
+    DateAndCode = "DateAndCode"
+    NameAndHome = "NameAndHome"
+    NameAndCode = "NameAndCode"
 
 
 Key = tuple[Kind, str]
@@ -80,13 +89,35 @@ def _keys(
     for day in born:
         written = day.isoformat()
         year, month_and_day = written[:4], written[5:]
-        for sound in given:
+        for sound in {each[:BEGINNING] for each in given}:
             yield Kind.GivenAndDate, f"{sound} {written}"
-        for sound in family:
+        for sound in {each[:BEGINNING] for each in family}:
             yield Kind.FamilyAndDate, f"{sound} {written}"
         for one, other in pairs:
             yield Kind.NamesAndYear, f"{one} {other} {year}"
             yield Kind.NamesAndDay, f"{one} {other} {month_and_day}"
+    homes = {home for address in identity.addresses if (home := _home(address))}
+    codes = {*identity.postal_codes, *map(_last_number, identity.addresses)} - {""}
+    for day, code in product(born, codes):
+        yield Kind.DateAndCode, f"{day.isoformat()} {code}"
+    for sound, home in product({*family, *given}, homes):
+        yield Kind.NameAndHome, f"{sound} {home}"
+    for sound, code in product({*family, *given}, codes):
+        yield Kind.NameAndCode, f"{sound} {code}"
+
+
+def _home(address: str) -> str:
+    """The first number of an address and the sound of its first name; empty where it begins with neither."""
+    words = address.split()
+    number = next((word for word in words if word[0].isdigit()), "")
+    name = next((word for word in words if word.isalpha()), "")
+    return f"{number} {fonem(name)}" if number and name else ""
+
+
+def _last_number(address: str) -> str:
+    """The postal code where there is one, for it is written last."""
+    words = address.split()[1:]
+    return next((word for word in reversed(words) if len(word) >= SHORTEST_CODE and any(map(str.isdigit, word))), "")
 
 
 def _sounds_by_side(identity: Identity) -> tuple[frozenset[str], frozenset[str]]:

@@ -37,6 +37,7 @@ class Feature(StrEnum):
     Identifier = "Identifier"
     Phone = "Phone"
     PostalCode = "PostalCode"
+    Address = "Address"
 
 
 class Level(StrEnum):
@@ -53,6 +54,7 @@ class Level(StrEnum):
     Swapped = "Swapped"  # family name and given name
     DayMonthSwapped = "DayMonthSwapped"
     OneDigit = "OneDigit"
+    NewYear = "NewYear"  # the same first of January, which is noted for many whose day nobody knows
     YearOnly = "YearOnly"
     OneEdit = "OneEdit"  # of a number with a check digit; of others, which follow one another, Close
     Untyped = "Untyped"  # the same value, and one side does not say who issued it
@@ -105,11 +107,12 @@ _LEVELS: Mapping[str, tuple[str, ...]] = {
     "Family": ("Different",),
     "Given": ("Different", "Initial"),
     "Order": ("Swapped",),
-    "BirthDate": ("Same", "DayMonthSwapped", "OneDigit", "YearOnly", "Different"),
+    "BirthDate": ("Same", "NewYear", "DayMonthSwapped", "OneDigit", "YearOnly", "Different"),
     "Sex": ("Same", "Different"),
     "Identifier": ("Same", "OneEdit", "Close", "Untyped", "Different"),
     "Phone": ("Same", "Different"),
     "PostalCode": ("Same", "Different"),
+    "Address": ("Same", "Near", "Partly", "Different"),
 }
 _WEIGHTS = frozenset(f"{feature}.{level}" for feature, levels in _LEVELS.items() for level in levels)
 _SHARES = frozenset(f"{feature}.{level}" for feature in ("Family", "Given") for level in _NAME_LEVELS)
@@ -158,6 +161,10 @@ class Model(Document):
     review: Probability = Field(description="The posterior from which on a person looks.", examples=[0.01])
     probable: Probability = Field(description="The posterior from which on it is probable.", examples=[0.5])
     margin: Bits = Field(description="By how much the best must lead.", examples=[10.0])
+    overrule: Bits | None = Field(
+        description="From so many bits on nothing that differs forbids a match; null where relatives live together.",
+        examples=[20.0],
+    )
     names_known: int = Field(
         ge=0, description="From so many people on, a name that none of them has may be a misspelling.", examples=[1000]
     )
@@ -204,9 +211,10 @@ FIRST = Model(
         "Given.Initial": 2.0,
         "Order.Swapped": -3.0,
         "BirthDate.Same": 14.6,
+        "BirthDate.NewYear": 9.0,
         "BirthDate.DayMonthSwapped": 8.0,
         "BirthDate.OneDigit": 5.0,
-        "BirthDate.YearOnly": 1.5,
+        "BirthDate.YearOnly": -2.0,
         "BirthDate.Different": -7.5,
         "Sex.Same": 0.95,
         "Sex.Different": -6.0,
@@ -219,6 +227,10 @@ FIRST = Model(
         "Phone.Different": -1.5,
         "PostalCode.Same": 5.0,
         "PostalCode.Different": -0.5,
+        "Address.Same": 9.0,
+        "Address.Near": 7.0,
+        "Address.Partly": 1.0,
+        "Address.Different": -1.0,
     },
     shares={
         "Family.Same": 1.0,
@@ -245,6 +257,7 @@ FIRST = Model(
     review=0.01,
     probable=0.5,
     margin=10.0,
+    overrule=None,
     names_known=1000,
 )
 """The first set: published figures and judgement, before anything was learnt."""

@@ -24,6 +24,7 @@ from relais.web.answers import (
     page_of,
     study_values,
 )
+from relais.web.answers_matching import matched
 from relais.web.composition import Call
 from relais.web.errors import not_found
 from relais.web.explained import explained
@@ -59,12 +60,14 @@ def one(call: Call, StudyInstanceUID: str) -> StudyDetail:  # noqa: N803
         row = visible_study(connection, call, StudyInstanceUID)
         deliveries = queries.deliveries.of_studies(connection, [row["id"]])[row["id"]]
         series = queries.studies.series_of(connection, row["id"])
+        held = queries.matches.one(connection, row["match_id"])
     record_view(call, "study.viewed", row)
     may_see_patient = call.caller.may(Permission.ViewPatients)
     values = study_values(row, [DeliveryAnswer.of(each) for each in deliveries], patient=may_see_patient)
     return StudyDetail.model_validate(
         values
         | {
+            "match": matched(row, held, call.texts.language) if may_see_patient else values["match"],
             "decision": _decision(row),
             "series": [
                 SeriesAnswer.model_validate({**each, "description": each["description"] if may_see_patient else None})
@@ -97,7 +100,7 @@ def explanation(call: Call, StudyInstanceUID: str) -> ExplanationAnswer:  # noqa
 
 @routes.get(ONE + "/preview", Permission.ViewPatients, bytes, query=PreviewQuery, media=IMAGE_TYPES)
 def study_preview(call: Call, StudyInstanceUID: str, query: PreviewQuery) -> Response:  # noqa: N803
-    """A JPEG of the middle instance of the first series; an SVG that says so when it has no pixels."""
+    """A JPEG of the middle instance of the first series with images; an SVG that says what is there if none can be."""
     return _image(call, StudyInstanceUID, None, query.width)
 
 
@@ -109,7 +112,7 @@ def study_preview(call: Call, StudyInstanceUID: str, query: PreviewQuery) -> Res
     media=IMAGE_TYPES,
 )
 def series_preview(call: Call, StudyInstanceUID: str, SeriesInstanceUID: str, query: PreviewQuery) -> Response:  # noqa: N803
-    """A JPEG of the middle instance of a series; an SVG that says so when it has no pixels."""
+    """A JPEG of the middle instance of a series; an SVG that says what is there when it cannot be drawn."""
     return _image(call, StudyInstanceUID, SeriesInstanceUID, query.width)
 
 
@@ -147,11 +150,11 @@ def visible_study(connection: Connection, call: Call, study_instance_uid: str) -
     return row
 
 
-def record_view(call: Call, action: str, row: RowMapping) -> None:
+def record_view(call: Call, action: str, row: RowMapping, **detail: object) -> None:
     """Looking at a study is an act of its own: write it into the audit chain."""
     subject = Subject(id=row["id"], study_instance_uid=row["study_instance_uid"])
     with call.relais.database.write() as connection:
-        call.relais.journal.record(connection, action, actor=call.caller.name, subject=subject)
+        call.relais.journal.record(connection, action, actor=call.caller.name, subject=subject, **detail)
 
 
 def _check_visible(call: Call, study_instance_uid: str) -> None:
@@ -187,27 +190,26 @@ def _decision(row: RowMapping) -> DecisionAnswer | None:
 
 
 def _image(call: Call, study_instance_uid: str, series_instance_uid: str | None, width: int) -> Response:
-    """The image of one series, or of the study's first."""
+    """The image of one series, or of the study's first that has images."""
     with call.relais.database.read() as connection:
         row = visible_study(connection, call, study_instance_uid)
-        series = next(
-            (
-                each
-                for each in queries.studies.series_of(connection, row["id"])
-                if series_instance_uid in (None, each["series_instance_uid"])
-            ),
-            None,
-        )
+        known = queries.studies.series_of(connection, row["id"])
+        if series_instance_uid is None:
+            series = preview.pictured(known)
+        else:
+            series = next((each for each in known if each["series_instance_uid"] == series_instance_uid), None)
         instance = queries.studies.middle_instance(connection, series["id"]) if series else None
     if series is None or instance is None:
         raise not_found("series", series_instance_uid or "1")
-    tag = preview.etag(instance, row["sequence"], width)
+    tag = preview.etag(instance["orthanc_id"], row["sequence"], width)
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
     if request.if_none_match.contains(tag):
         return Response(status=304, headers=headers)
     record_view(call, "image.viewed", row)
-    image = preview.render(call.relais.orthanc, instance, width)
+    image = preview.previews().jpeg(instance["orthanc_id"], tag, width)
     if image is not None:
         return Response(image, content_type="image/jpeg", headers=headers)
-    text = call.texts.say("{modality}: no image", modality=series["modality"] or "?")
-    return Response(preview.placeholder(text, width), content_type="image/svg+xml", headers=headers)
+    kind = preview.kind_of(instance["sop_class_uid"])
+    what = call.texts.say(kind) if kind else series["modality"] or "?"
+    drawing = preview.placeholder(what, call.texts.say("no image to show"), width)
+    return Response(drawing, content_type="image/svg+xml", headers=headers)

@@ -33,7 +33,16 @@ def system(call: Call) -> SystemAnswer:
         permissions=sorted(each for each in Permission if call.caller.may(each)),
         language=call.texts.language,
         findings=findings(call),
+        matching=_matching(call),
     )
+
+
+def _matching(call: Call) -> str:
+    parts = call.relais.matching
+    with call.relais.database.read() as connection:
+        if parts.identify.patients(connection) == 0:
+            return "Off"
+        return "On" if parts.safety_net.tripped(connection) is None else "Stopped"
 
 
 @routes.get(

@@ -11,10 +11,14 @@ from relais.web.pages import (
     delivery,
     destination,
     destinations,
+    find_patient,
     network,
     network_editor,
     notices,
+    patients,
     replays,
+    review,
+    reviews,
     rule_builder,
     rules,
     studies,
@@ -26,6 +30,7 @@ from relais.web.pages import (
 from relais.web.pages.shell import furnish, pages
 
 VIEWS = (
+    *(reviews, review, patients, find_patient),
     *(dashboard, studies, study, deliveries, delivery, destinations, destination, notices, audit, system),
     *(network, network_editor, rules, rule_builder, try_it, versions, replays),
 )

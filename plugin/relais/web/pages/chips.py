@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from relais.domain.states import DeliveryState, NotificationState, StudyState, TaskState
+from relais.domain.states import (
+    DeliveryState,
+    ImportState,
+    MatchState,
+    NotificationState,
+    ReviewState,
+    StudyState,
+    TaskState,
+)
 from relais.texts import _
 
 
@@ -76,6 +84,26 @@ GRADE = {
     "Skipped": Chip(_("Not tried"), "ended"),
 }
 
+MATCH = {
+    MatchState.Pending: Chip(_("Not asked yet"), "waiting"),
+    MatchState.Matched: Chip(_("Matched"), "done"),
+    MatchState.Review: Chip(_("A person must say"), "person"),
+    MatchState.Unmatched: Chip(_("Nobody of the CRM"), "ended"),
+}
+
+REVIEW = {
+    ReviewState.Open: Chip(_("Waiting"), "person"),
+    ReviewState.Resolved: Chip(_("Decided"), "done"),
+    ReviewState.Withdrawn: Chip(_("Withdrawn"), "ended"),
+}
+
+IMPORT = {
+    ImportState.Running: Chip(_("In progress"), "moving"),
+    ImportState.Completed: Chip(_("Completed"), "done"),
+    ImportState.Failed: Chip(_("Failed"), "failed"),
+    ImportState.Canceled: Chip(_("Canceled"), "ended"),
+}
+
 KINDS: Mapping[str, Mapping[Any, Chip]] = {
     "study": STUDY,
     "delivery": DELIVERY,
@@ -86,6 +114,9 @@ KINDS: Mapping[str, Mapping[Any, Chip]] = {
     "check": CHECK,
     "rule": RULE,
     "grade": GRADE,
+    "match": MATCH,
+    "import": IMPORT,
+    "review": REVIEW,
 }
 """Every chip, by what it stands for and the state."""
 

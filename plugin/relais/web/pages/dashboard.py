@@ -45,6 +45,7 @@ def _now() -> dict[str, object]:
     call = current_call()
     now, scope = call.relais.clock.now(), call.caller.clinics
     lanes = destinations.find(call).items
+    reviewed = call.caller.may(Permission.ViewReviews)
     with call.relais.database.read() as connection:
         today = midnight(now, zone_of(None))
         sources = queries.studies.sources_since(connection, today, scope)
@@ -62,11 +63,16 @@ def _now() -> dict[str, object]:
             "studies": sum(sources.values()),
         }
         off = _disabled_subscribers(connection)
+        waiting = queries.reviews.waiting(connection, scope) if reviewed else ()
+        stopped = reviewed and call.relais.matching.safety_net.tripped(connection) is not None
+    counts["reviews"] = sum(each["amount"] for each in waiting)
     return {
         "lanes": lanes,
         "held": held,
+        "reviewed": reviewed,
+        "oldest_review": min((each["oldest"] for each in waiting), default=None),
         "counts": counts,
-        "wrong": _wrong(lanes, counts, off, now),
+        "wrong": _wrong(lanes, counts, off, now, stopped=stopped),
         "picture": draw(sources, owed, {lane.name: HEALTH[lane.state] for lane in lanes}),
         "configured": bool(call.relais.configuration.destinations),
     }
@@ -78,7 +84,12 @@ def _disabled_subscribers(connection: Connection) -> list[str]:
 
 
 def _wrong(
-    lanes: list[DestinationAnswer], counts: dict[str, int], disabled_subscribers: list[str], now: datetime
+    lanes: list[DestinationAnswer],
+    counts: dict[str, int],
+    disabled_subscribers: list[str],
+    now: datetime,
+    *,
+    stopped: bool,
 ) -> list[str]:
     """What keeps studies from flowing, worst first; nothing when all flow."""
     sentences = []
@@ -94,9 +105,12 @@ def _wrong(
             sentences.append(say("{destination} is slow", destination=lane.name))
     if not current_call().relais.feed.alive() or not current_call().relais.worker.alive():
         sentences.insert(0, say("Relais does not work: see System"))
+    if stopped:
+        sentences.append(say("Nothing is matched automatically"))
     amounts = {
         "failed": count("{count} delivery failed", "{count} deliveries failed", counts["failed"]),
         "held": count("{count} study is held", "{count} studies are held", counts["held"]),
+        "reviews": count("{count} study waits for a person", "{count} studies wait for a person", counts["reviews"]),
         "notices": count("{count} notice failed", "{count} notices failed", counts["notices"]),
         "dead": count("{count} task was given up", "{count} tasks were given up", counts["dead"]),
     }

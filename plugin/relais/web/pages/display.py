@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from babel.dates import format_date, format_datetime, format_timedelta
-from babel.numbers import format_decimal
+from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
 ELLIPSIS = "…"
+LEAST_SHARE = 0.01
+"""Percent: what is less, or more than the rest, is told as that."""
 
 
 def relative(moment: datetime, now: datetime, language: str) -> str:
@@ -39,6 +41,16 @@ def duration(span: timedelta, language: str) -> str:
 def number(value: float, language: str) -> str:
     """With the language's separators."""
     return str(format_decimal(value, locale=language))
+
+
+def share(probability: float, language: str) -> str:
+    """A probability in percent, which is never rounded to certainty."""
+    percent = 100 * probability
+    text = f"{min(max(percent, LEAST_SHARE), 100 - LEAST_SHARE):.2f}".rstrip("0").rstrip(".")
+    sign = "> " if percent > 100 - LEAST_SHARE else "< " if percent < LEAST_SHARE else ""
+    return sign + str(
+        format_percent(float(text) / 100, format="#,##0.## %" if language == "fr" else "#,##0.##%", locale=language)
+    )
 
 
 def size(count: int, language: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from relais.database.queries.timeline import Moment
 from relais.texts import _
-from relais.web.pages.shell import count, number, say
+from relais.texts_matching import say_reason
+from relais.web.pages.shell import count, language, number, say
 
 Detail = Mapping[str, Any]
 
@@ -37,7 +38,10 @@ def _story(moment: Moment) -> Story | None:
         text = _by(moment.detail, say(message, **_names(moment.detail)))
     else:
         return None
-    return Story(at=moment.at, text=text, tone=tone, reason=moment.detail.get("Reason")) if text else None
+    reason = moment.detail.get("Reason")
+    if moment.kind == "study.review" and reason:
+        reason = say_reason(reason, language())
+    return Story(at=moment.at, text=text, tone=tone, reason=reason) if text else None
 
 
 ACTIONS = {
@@ -46,6 +50,12 @@ ACTIONS = {
     "study.held": (_("Held"), "person"),
     "study.released": (_("Released"), "done"),
     "study.route-asked": (_("The rules were asked again"), "moving"),
+    "study.matched": (_("It was found whose images these are"), "done"),
+    "study.review": (_("A person must say whose images these are"), "person"),
+    "study.unmatched": (_("They belong to nobody whom the CRM knows"), "ended"),
+    "match.undone": (_("It was taken back whose images these are"), "person"),
+    "patient.requested": (_("The CRM was asked to create the patient"), "moving"),
+    "review.sampled": (_("The match is looked at once more"), "ended"),
     "delivery.started": (_("The delivery to {destination} began"), "moving"),
     "delivery.completed": (_("{destination} has everything"), "done"),
     "delivery.failed": (_("The delivery to {destination} failed for good"), "failed"),

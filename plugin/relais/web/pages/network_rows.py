@@ -177,6 +177,12 @@ def _papers(one: Mapping[str, Any], today: date) -> list[Mark]:
     return marks
 
 
+def _patient_source(value: Any, _today: date) -> Row:
+    one = _map(value)
+    marks = (Mark(text=str(one["Clinic"])),) if one.get("Clinic") else ()
+    return Row(key="", place=str(one.get("Url", "")), marks=marks)
+
+
 def _subscriber(value: Any, _today: date) -> Row:
     one = _map(value)
     marks = _several(_("events"), one.get("Events", ["*"]))
@@ -205,6 +211,7 @@ _TELLERS: Mapping[str, Callable[[Any, date], Row]] = {
     "Clinics": _clinic,
     "Sources": _source,
     "Destinations": _destination,
+    "PatientSources": _patient_source,
     "Subscribers": _subscriber,
     "Users": _user,
 }

@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 
 from relais.configuration.models import Section
 from relais.configuration.secrets import Secret
-from relais.configuration.values import ClinicOrAll
+from relais.domain.clinics import ClinicOrAll
 from relais.domain.conditions import Condition
 from relais.domain.document import DestinationName, Document, SourceName, check_clinic
 

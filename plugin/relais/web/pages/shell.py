@@ -19,6 +19,7 @@ from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
 from relais.texts import _, gettext_for
+from relais.texts_matching import say_bits, say_breaker, say_grade
 from relais.web.bridge import MOUNT
 from relais.web.composition import current_call
 from relais.web.pages import display
@@ -48,8 +49,10 @@ class Place:
 PLACES = (
     Place("pages.dashboard", _("Dashboard"), Permission.Enter),
     Place("pages.studies", _("Studies"), Permission.ViewStudies),
+    Place("pages.reviews", _("Reviews"), Permission.ViewReviews),
     Place("pages.deliveries", _("Deliveries"), Permission.ViewDeliveries),
     Place("pages.destinations", _("Destinations"), Permission.ViewDestinations),
+    Place("pages.patients", _("Patients"), Permission.ViewPatients),
     Place("pages.network", _("Network"), Permission.ViewConfiguration),
     Place("pages.notices", _("Notices"), Permission.ViewNotifications),
     Place("pages.audit", _("Audit"), Permission.ViewAudit),
@@ -58,6 +61,8 @@ PLACES = (
 
 PARTS_OF = {
     "pages.study": "pages.studies",
+    "pages.review": "pages.reviews",
+    "pages.patient": "pages.patients",
     "pages.delivery": "pages.deliveries",
     "pages.destination": "pages.destinations",
     "pages.notice": "pages.notices",
@@ -93,6 +98,10 @@ def furnish(application: Flask) -> None:
         "drop": lambda given, name: {key: value for key, value in given.items() if key != name},
         "zip": zip,
         "number": number,
+        "share": lambda probability: display.share(probability, language()),
+        "bits": lambda value: say_bits(value, language()),
+        "broken": lambda breaker: say_breaker(breaker.reason, breaker.counts, language()),
+        "grade": lambda value: say_grade(value, language()),
         "size": lambda amount: display.size(amount, language()),
         "day": lambda text: display.day(text, language()),
         "person": display.person,

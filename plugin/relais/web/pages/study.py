@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from pydantic import Field
 from sqlalchemy import Connection, RowMapping
 
@@ -23,6 +23,7 @@ from relais.web.pages.ledger import choices, shown
 from relais.web.pages.moments import Story, tell
 from relais.web.pages.reasons import completion
 from relais.web.pages.shell import pages
+from relais.web.pages.study_match import whose_images
 from relais.web.permissions import Permission, requires
 from relais.web.questions import Nothing
 from relais.web.requests import read_query
@@ -58,13 +59,16 @@ def study(StudyInstanceUID: str) -> str:  # noqa: N803
         row = visible_study(connection, call, StudyInstanceUID)
         series = queries.studies.series_of(connection, row["id"])
         now = _now(connection, row)
-    record_view(call, "study.viewed", row)
+        whose = whose_images(connection, row)
+    record_view(call, "study.viewed", row, **({"Patient": row["crm_id"]} if whose.who else {}))
     patient = call.caller.may(Permission.ViewPatients)
     return render_template(
         "study.html",
         **now,
         patient=study_values(row, [], patient=patient),
         series=series,
+        whose=whose,
+        match_url=url_for("PUT /relais/v1/studies/<uid:StudyInstanceUID>/match", StudyInstanceUID=StudyInstanceUID),
         whys=_whys(row, values=patient),
         otherwise=row["document"] is not None and Decision.from_json(row["document"]).otherwise,
         clinic_reason=_clinic_reason(row) if row["clinic_reason"] else None,
@@ -95,7 +99,7 @@ def _now(connection: Connection, row: RowMapping) -> dict[str, Any]:
     )
     return {
         "study": study_values(row, [], patient=False),
-        "version": f"{row['decision_id']}-{row['sequence']}",
+        "version": f"{row['decision_id']}-{row['sequence']}-{row['match_id']}",
         "actions": actions.of_study(state, row["held_by"]),
         "deliveries": shown(connection, deliveries),
         "attempts": attempts,

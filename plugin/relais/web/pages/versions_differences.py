@@ -24,6 +24,9 @@ PARTS = {
     "Clinics": _("Clinics"),
     "Sets": _("Sets"),
     "Conditions": _("Conditions"),
+    "PatientSources": _("Sources of patients"),
+    "Matching": _("Matching"),
+    "PatientFolder": _("Folder of patients"),
     "Subscribers": _("Subscribers"),
     "Users": _("People"),
     "Completeness": _("Completeness"),
@@ -133,7 +136,7 @@ def shown(value: Any) -> str:
 
 
 def _has_names(part: str) -> bool:
-    return part not in ("Language", "Completeness", "Otherwise", "Approval")
+    return part not in ("Language", "Completeness", "Otherwise", "Approval", "Matching", "PatientFolder")
 
 
 def _add_line(item: Item, way: Way, each: Difference, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
