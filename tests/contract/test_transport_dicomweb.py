@@ -142,8 +142,6 @@ class TestAnswers(Servers):
             (415, ErrorClass.Configuration, False),
             (301, ErrorClass.Configuration, True),
             (408, ErrorClass.Transient, False),
-            (500, ErrorClass.Transient, False),
-            (502, ErrorClass.Transient, False),
             (429, ErrorClass.Transient, True),
             (503, ErrorClass.Transient, True),
             (507, ErrorClass.Transient, True),
@@ -168,6 +166,29 @@ class TestAnswers(Servers):
             unreachable,
         )
         assert len(archive.stores) == 1
+        archive.answer = Answer()
+        assert sending(way, items) == {}
+
+    @pytest.mark.parametrize("status", [500, 502])
+    def test_one_over_which_the_server_fails_keeps_no_other_back(
+        self, archive: StowServer, way: Transport, items: list[Item], status: int
+    ) -> None:
+        archive.refuses, archive.refuses_with = [items[2].sop_instance_uid], status
+        refused = sending(way, items)
+        assert {key: (error.error_class, error.code) for key, error in refused.items()} == {
+            items[2].orthanc_id: (ErrorClass.Transient, str(status))
+        }
+        assert sorted(archive.stored) == uids([*items[:2], *items[3:]])
+
+    @pytest.mark.parametrize("status", [500, 502])
+    def test_a_server_that_fails_over_everything_is_soon_left_alone(
+        self, archive: StowServer, way: Transport, items: list[Item], status: int
+    ) -> None:
+        archive.answer = Answer(status=status)
+        with pytest.raises(SendingError) as raised:
+            sending(way, items)
+        assert (raised.value.error_class, raised.value.code) == (ErrorClass.Transient, str(status))
+        assert sum(len(each) == 1 for each in archive.stores) <= 3 + 1  # two are sent at once
         archive.answer = Answer()
         assert sending(way, items) == {}
 

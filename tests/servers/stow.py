@@ -56,8 +56,8 @@ class StowServer:
     `answer_next` queues answers to the Store requests to come; the others get `answer`, which keeps everything.
     `stored` is what it keeps, by SOPInstanceUID, as sent. `authorization` is the header that it asks for. `largest` is
     the longest body that it takes (413), `refuses` names instances for whose sake it refuses the whole request with
-    400, `queries` tells whether it answers QIDO-RS (404 if not), `rows` how many rows it gives at most, and `pages`
-    whether it heeds `offset`. With `context` it speaks TLS.
+    `refuses_with`, `queries` tells whether it answers QIDO-RS (404 if not), `rows` how many rows it gives at most, and
+    `pages` whether it heeds `offset`. With `context` it speaks TLS.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -65,6 +65,7 @@ class StowServer:
         self.authorization: str | None = None
         self.largest: int | None = None
         self.refuses: Collection[str] = ()
+        self.refuses_with = 400
         self.queries = True
         self.rows = 1000
         self.pages = True
@@ -123,7 +124,7 @@ class StowServer:
     def _take(self, instances: Mapping[str, bytes], answer: Answer) -> Answer:
         """Keep what is to be kept, and make the body of the answer."""
         if set(self.refuses) & instances.keys():
-            return Answer(status=400, body=b"no")
+            return Answer(status=self.refuses_with, body=b"no")
         if answer.status not in {200, 202, 409}:
             return answer
         references: list[Any] = []

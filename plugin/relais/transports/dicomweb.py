@@ -85,7 +85,8 @@ class DicomWebTransport:
     ) -> Mapping[str, SendingError]:
         """Send them in requests of some, two at once: while the server stores those of one, the next are on their way.
 
-        In smaller ones where that is too large, or refused as a whole for some of them.
+        In smaller ones where that is too large, or refused as a whole for some of them, or where the server fails over
+        it: one image that it cannot read keeps no other back.
         """
         admit(permit, self._name, items, self._clock)
         starts = range(0, len(items), LARGEST_PART)
@@ -131,8 +132,10 @@ class DicomWebTransport:
             if (its := said.get(item.orthanc_id)) is not None:
                 course.refuse([item], its)
         silent = [item for item in part if item.orthanc_id not in said]
-        if silent and error.error_class is ErrorClass.Permanent and len(part) > 1:
+        if silent and len(part) > 1 and (error.error_class is ErrorClass.Permanent or _broke(error)):
             course.again(_halves(silent))
+        elif silent and _broke(error):
+            course.failed(silent[0], error)
         else:
             course.refuse(silent, error)
 
@@ -155,7 +158,7 @@ class DicomWebTransport:
             blindly = answer.status == HTTPStatus.OK and not told
             absent_ids = self._absent(silent, blindly=blindly)
             said |= {item.orthanc_id: None for item in silent if item.orthanc_id not in absent_ids}
-        elif silent and not said and error.error_class is not ErrorClass.Permanent:
+        elif silent and not said and error.error_class is not ErrorClass.Permanent and not _broke(error):
             raise error
         return said, error
 
@@ -309,6 +312,11 @@ def _opening(boundary: str, length: int | None) -> bytes:
 
 def _end(boundary: str) -> bytes:
     return f"\r\n--{boundary}--\r\n".encode()
+
+
+def _broke(error: SendingError) -> bool:
+    """Whether it failed over what it was sent, perhaps over one instance of it."""
+    return error.code in {str(HTTPStatus.INTERNAL_SERVER_ERROR.value), str(HTTPStatus.BAD_GATEWAY.value)}
 
 
 def _halves(items: list[Item]) -> list[list[Item]]:
