@@ -41,7 +41,7 @@ def test_somebody_is_found_who_is_looked_for(crm: Reviewing, open_page: OpenPage
     expect(page.get_by_text("1970-10-02")).to_be_visible()
     assert not [url for url in requests if value in url and value != "P-3001"]
     looked = crm.ask("GET", "audit?Action=patient.viewed&Limit=1")["Items"][0]
-    assert (looked["Actor"], looked["Detail"]) == ("vera", {"Patient": "P-3001"})
+    assert (looked["Actor"], looked["Detail"]) == ("vera", {"CrmId": "P-3001"})
 
 
 def test_another_clinics_patient_is_nobody(crm: Reviewing, open_page: OpenPage) -> None:

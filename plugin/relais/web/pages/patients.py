@@ -59,7 +59,7 @@ def patient(CrmId: str) -> str:  # noqa: N803
         found = visible_patient(connection, CrmId)
         studies = studies_of(connection, found.crm_id, STUDIES_SHOWN)
     with call.relais.database.write() as connection:
-        call.relais.journal.record(connection, "patient.viewed", actor=call.caller.name, Patient=found.crm_id)
+        call.relais.journal.record(connection, "patient.viewed", actor=call.caller.name, CrmId=found.crm_id)
     return render_template(
         "patient.html",
         crm_id=found.crm_id,

@@ -98,7 +98,7 @@ def review_beside(Id: int) -> str:  # noqa: N803
         studies = studies_of(connection, patient.crm_id, STUDIES_SHOWN)
     with call.relais.database.write() as connection:
         call.relais.journal.record(
-            connection, "patient.viewed", actor=call.caller.name, Patient=patient.crm_id, Review=Id
+            connection, "patient.viewed", actor=call.caller.name, CrmId=patient.crm_id, Review=Id
         )
     candidate = with_studies(beside(shown.tags, patient, patient.crm_id, clinic=row["clinic"]), studies)
     return render_template(
