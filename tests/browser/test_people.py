@@ -55,7 +55,7 @@ def test_an_auditor_sees_no_patient(guarded: Network, studies: list[str], open_p
 def test_an_operator_of_one_clinic_sees_that_clinic(guarded: Network, studies: list[str], open_page: OpenPage) -> None:
     root = f"{guarded.router.url}/relais/app"
     page = open_page(f"{root}/studies", user="otto")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Études")  # as his entry says
+    expect(page.get_by_role("heading", level=1)).to_have_text("Examens")  # as his entry says
     expect(page.locator("#rows tr[data-id]")).to_have_count(1)
     page.goto(f"{root}/deliveries?State=Completed")
     expect(page.locator("#rows tr[data-id]")).to_have_count(1)
