@@ -67,6 +67,9 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   rules of five conditions on either side, of which about one in ten holds. The clock runs from the question over REST
   to the last study, the start of the other process included. For the ratio the same router routes other studies, in
   turn with and without a replay that runs from before their first image to after their last.
+- **Patients**: a file of invented people, one JSON document a line, is imported by the task that does it in
+  production; then some are changed one by one, and studies of people among them are looked up and decided, one at a
+  time, on an index that is in memory. Bytes are those of the keys and of the counts of names.
 - **Footprint**: start-up until HTTP and DICOM answer. Memory is resident memory over that of a bare Orthanc which took
   the same images; ours delivered them too. Orthanc keeps files that were written or read in a cache of 128 MB, which
   fills with images on either side and would hide the rest: both servers have one of {cache} MB.

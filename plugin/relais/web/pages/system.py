@@ -32,6 +32,7 @@ CHECKS = {
     "Configuration": _("Configuration"),
     "DeadTasks": _("Tasks"),
     "Destinations": _("Destinations"),
+    "Matching": _("Matching"),
 }
 """What people call the checks."""
 
