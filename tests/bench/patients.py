@@ -46,7 +46,7 @@ def run(scale: Scale) -> list[Figure]:
             for document in people(amount):
                 stream.write(json.dumps(document, ensure_ascii=False) + "\n")
         for name, url in (("SQLite", f"sqlite:///{folder}/relais.db"), ("PostgreSQL", postgresql.database())):
-            figures += _measured(name, url, Path(folder), amount)
+            figures += _measured(name, url, Path(folder), amount, scale)
     return figures
 
 
@@ -88,7 +88,7 @@ def opened(url: str, folder: Path) -> Iterator[Relais]:
         ground.close()
 
 
-def _measured(name: str, url: str, folder: Path, amount: int) -> list[Figure]:
+def _measured(name: str, url: str, folder: Path, amount: int, scale: Scale) -> list[Figure]:
     with opened(url, folder) as relais:
         imports = relais.patient_imports
         made = imports.begin_file("people.ndjson", actor="bench")
@@ -103,8 +103,8 @@ def _measured(name: str, url: str, folder: Path, amount: int) -> list[Figure]:
         if (row.state, row.accepted) != ("Completed", amount):
             raise RuntimeError(f"{row.state}: {row.accepted} of {amount} patients")
         bytes_each = _index_bytes(relais) / amount
-        updates = sorted(_updates(relais))
-        found = list(_found(relais))
+        updates = sorted(_updates(relais, scale.of(UPDATES, step=10)))
+        found = list(_found(relais, scale.of(QUERIES, step=100)))
         decided = sorted(total for _, total in found)
         looked = _at(sorted(each for each, _ in found), 0.99)
     at = f"at {amount:,} patients, on {name}"
@@ -143,10 +143,10 @@ def _at(samples: list[float], share: float) -> float:
     return samples[min(len(samples) - 1, int(len(samples) * share))]
 
 
-def _updates(relais: Relais) -> Iterator[float]:
+def _updates(relais: Relais, amount: int) -> Iterator[float]:
     """Milliseconds of each change: a telephone number, in a transaction that is safe on disk."""
     chance = random.Random(11)
-    known = [each for _, each in zip(range(UPDATES), people(UPDATES), strict=False)]
+    known = [each for _, each in zip(range(amount), people(amount), strict=False)]
     for document in known:
         changed = Patient.model_validate({**document, "Phones": [f"438 555-{chance.randrange(10**4):04}"]})
         began = perf_counter()
@@ -154,13 +154,13 @@ def _updates(relais: Relais) -> Iterator[float]:
         yield (perf_counter() - began) * 1000
 
 
-def _found(relais: Relais) -> Iterator[tuple[float, float]]:
+def _found(relais: Relais, amount: int) -> Iterator[tuple[float, float]]:
     """Milliseconds of looking up, and of that and the decision, of studies of people in the CRM; caches are warm."""
     index = Index(clock=relais.clock, configuration=relais.configuration)
     today = relais.clock.now().date()
     with relais.database.read() as connection:
         statement = text("SELECT document FROM patient ORDER BY id DESC LIMIT :amount")
-        rows = connection.execute(statement, {"amount": QUERIES}).scalars().all()
+        rows = connection.execute(statement, {"amount": amount}).scalars().all()
         documents = [json.loads(each) if isinstance(each, str) else each for each in rows]
         for place, document in enumerate(documents * 2):
             asked = identity_of(Patient.model_validate({**document, "Identifiers": []}), today)

@@ -48,7 +48,7 @@ def test_another_clinics_patient_is_nobody(crm: Reviewing, open_page: OpenPage) 
     page = open_page(f"{crm.router.url}/relais/app/patients", user="otto")
     page.get_by_label("Numéro").fill("P-3001")
     page.get_by_role("button", name="Chercher").click()
-    expect(page.get_by_text("Le CRM n'a personne de tel.")).to_be_visible()
+    expect(page.get_by_text("Le CRM n\u2019a personne de tel.")).to_be_visible()
     page = open_page(f"{crm.router.url}/relais/app/patients/P-3001", user="otto")
     expect(page.get_by_role("heading", level=1)).to_contain_text("rien ici")
 
