@@ -34,7 +34,7 @@ from relais.domain.urgency import urgency
 from relais.journal import Journal, Subject
 from relais.labels import Labels
 from relais.matching_models import Models
-from relais.patient_index import Index, hashed
+from relais.patient_index import MOST_MERGES, Index, hashed
 from relais.reading import Known, Reading
 from relais.review_queue import ReviewQueue
 from relais.safety_net import SafetyNet
@@ -46,9 +46,6 @@ WATCHED = (
 )
 """What must stay as it was for a person's answer to stand."""
 
-
-MOST_MERGES = 20
-"""How often a patient is followed to whom they were merged into."""
 
 _DOCUMENT = select(patient.c.document).where(patient.c.crm_id == bindparam("crm_id"))
 _MERGED = select(patient.c.merged_into).where(patient.c.crm_id == bindparam("crm_id"))
