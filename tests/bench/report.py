@@ -63,6 +63,8 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   lists are asked through Orthanc's HTTP server, one request at a time, with the lanes paused.
 - **Rules**: a study of two series, and rules of which most fail at their third question; the reasons are those that
   production stores. To read is to parse and compile a section's rules.
+- **Network**: a section of 50 clinics, 200 destinations and 500 rules of five conditions, checked as a whole; and the
+  pages on which it is edited, asked of the web application one at a time.
 - **Replay**: past studies of two series with forty attributes each; the active and the proposed section have a hundred
   rules of five conditions on either side, of which about one in ten holds. The clock runs from the question over REST
   to the last study, the start of the other process included. For the ratio the same router routes other studies, in

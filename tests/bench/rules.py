@@ -78,10 +78,11 @@ WAYS: dict[str, Callable[[list[Rule]], Decision]] = {
 
 def rules_of(count: int) -> list[Rule]:
     """Rules of a network of clinics, of which one in fifty holds."""
-    return [parse(Rule, _rule(index), REFERENCES) for index in range(count)]
+    return [parse(Rule, rule_document(index), REFERENCES) for index in range(count)]
 
 
-def _rule(index: int) -> dict[str, Any]:
+def rule_document(index: int) -> dict[str, Any]:
+    """One of them, as a section has it."""
     questions: list[dict[str, Any]] = [
         {"Field": "Modality", "InSet": "dental"},
         {"Condition": "adult"},
