@@ -68,12 +68,17 @@ class SftpStore:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs what it raises
         with paramiko.SSHClient() as ssh:
             # The library waits without end for some of the answers.
-            late = threading.Timer(seconds, ssh.close)
+            over = threading.Event()
+            late = threading.Timer(seconds, lambda: (over.set(), ssh.close()))
             late.daemon = True
             late.start()
             try:
                 self._log_in(ssh, seconds)
                 client = ssh.open_sftp()
+            except (EOFError, paramiko.SSHException) as error:
+                if over.is_set():
+                    raise TimeoutError from error
+                raise
             finally:
                 late.cancel()
             channel = client.get_channel()

@@ -31,22 +31,22 @@ def examples(number: int, *, wrong_sex: float = 0.0, phones: float = 1.0) -> lis
 
 
 def test_weights_follow_what_is_seen() -> None:
-    clean, noisy = (learn(examples(400, phones=share), FIRST, version="x").weights for share in (0.99, 0.3))
+    clean, noisy = (learn(examples(120, phones=share), FIRST, version="x").weights for share in (0.99, 0.3))
     assert clean["Phone.Same"] > noisy["Phone.Same"]
     assert clean["Phone.Different"] < noisy["Phone.Different"]
-    careless = learn(examples(400, wrong_sex=0.3), FIRST, version="x").weights
+    careless = learn(examples(120, wrong_sex=0.3), FIRST, version="x").weights
     assert careless["Sex.Different"] > clean["Sex.Different"]
 
 
 def test_a_learnt_model_keeps_thresholds_and_shares() -> None:
-    model = learn(examples(100), FIRST, version="next")
+    model = learn(examples(40), FIRST, version="next")
     document, first = model.to_json(), FIRST.to_json()
     assert {name for name in document if document[name] != first[name]} == {"Version", "Weights"}
     assert model.version == "next"
 
 
 def test_to_learn_again_is_the_same() -> None:
-    assert learn(examples(100), FIRST, version="x") == learn(examples(100), FIRST, version="x")
+    assert learn(examples(40), FIRST, version="x") == learn(examples(40), FIRST, version="x")
 
 
 def test_from_nothing_nothing_is_learnt() -> None:
@@ -54,7 +54,7 @@ def test_from_nothing_nothing_is_learnt() -> None:
 
 
 def test_what_people_said_is_not_learnt_from() -> None:
-    asked = examples(100)
+    asked = examples(40)
     turned = [Example(question=each.question, by_person=True, crm_id=None) for each in asked]
     assert learn(turned, FIRST, version="x") == learn(asked, FIRST, version="x")
 

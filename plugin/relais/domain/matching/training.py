@@ -21,7 +21,7 @@ from relais.domain.matching.model import DECIMALS, Feature, Level, Model
 ROUNDS, ENOUGH = 10, 0.01
 """Rounds at most, and the change in bits of every weight with which it ends before."""
 CHANCE_PAIRS, SEEN = 40_000, 30
-"""Pairs of strangers that are compared, and how often a level must be seen among them to be counted."""
+"""Pairs of strangers that are compared at most, and how often a level must be seen among them to be counted."""
 DOUBT = 20.0
 """So many imagined pairs speak for the model that is there."""
 
@@ -191,7 +191,7 @@ def _by_chance(examples: Sequence[Example], model: Model) -> Mapping[str, float]
 def _strangers(examples: Sequence[Example], model: Model) -> Iterator[list[tuple[Feature, Level]]]:
     known = [(place, each.identity) for place, one in enumerate(examples) for each in one.question.candidates]
     random = Random(len(known))  # the same for the same examples
-    for _ in range(CHANCE_PAIRS if len(examples) > 1 and known else 0):
+    for _ in range(min(CHANCE_PAIRS, (len(examples) - 1) * len(known))):
         asked = random.randrange(len(examples))
         of, identity = known[random.randrange(len(known))]
         if of != asked:
