@@ -18,6 +18,8 @@ def register(orthanc: Any, house: House, token: str) -> None:
     new_instance = orthanc.ChangeType.NEW_INSTANCE
     job_ended = {orthanc.ChangeType.JOB_SUCCESS: True, orthanc.ChangeType.JOB_FAILURE: False}
     guard = Guard(lambda: house.relais)
+    if not house.relais.surroundings.document.get("DicomModalitiesInDatabase", False):  # where other nodes change them
+        house.relais.sending.modalities = 0
 
     def on_change(change: Any, _level: Any, resource: str) -> None:
         # Not OnStoredInstance: that one holds up the C-STORE until it has the interpreter lock.
@@ -27,6 +29,8 @@ def register(orthanc: Any, house: House, token: str) -> None:
         try:
             if change in job_ended:
                 house.hear(resource, succeeded=job_ended[change])
+            elif change == orthanc.ChangeType.UPDATED_MODALITIES:
+                house.hear_modalities()
             elif change == orthanc.ChangeType.ORTHANC_STARTED:
                 # Orthanc reports every change from this one thread, four for each image. Python makes and unmaps a
                 # stack for a foreign thread at each call, unless something keeps its state: one Ensure too many does.

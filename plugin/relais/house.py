@@ -140,6 +140,12 @@ class House:
         """A job of Orthanc ended."""
         self.relais.sending.hear(job, succeeded=succeeded)
 
+    def hear_modalities(self) -> None:
+        """Somebody changed Orthanc's modalities, perhaps we."""
+        sending = self.relais.sending
+        if sending.modalities is not None:
+            sending.modalities += 1
+
     def _look(self) -> None:
         while not self._ended.wait(LOOK):
             try:

@@ -47,6 +47,21 @@ def kept(scp: ArchiveScp, study: Study) -> bool:
     return scp.kept == study.sop_instance_uids
 
 
+def test_what_somebody_made_of_the_destination_in_orthanc_is_put_right_before_the_next_study(
+    router_factory: RouterFactory, scp: ArchiveScp
+) -> None:
+    first, second, third = (make_study() for _ in range(3))
+    with router_factory(section({"scp": to(scp)})) as router:
+        for study in (first, second, third):
+            send(study, router.dicom_port)
+            router.wait_for_delivery(study.uid, "scp", "Completed")
+            if study is first:
+                router.rest.put("/modalities/relais-scp", {"AET": "THIEF", "Host": "127.0.0.1", "Port": 1})
+            elif study is second:
+                router.rest.delete("/modalities/relais-scp")
+    assert len(scp.receptions) == 3
+
+
 # --- proof ------------------------------------------------------------------------------------------------------------
 
 

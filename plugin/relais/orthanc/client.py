@@ -33,6 +33,8 @@ class Orthanc:
         self._headers = {} if authorization is None else {"Authorization": authorization}
         self._heard = threading.Condition()
         self._ended: deque[tuple[str, bool]] = deque(maxlen=JOBS)
+        self.modalities: int | None = None
+        """How often its modalities changed since it says so; None where it does not."""
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             block=True,

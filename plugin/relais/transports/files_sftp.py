@@ -69,7 +69,12 @@ class SftpStore:
         with paramiko.SSHClient() as ssh:
             # The library waits without end for some of the answers.
             over = threading.Event()
-            late = threading.Timer(seconds, lambda: (over.set(), ssh.close()))
+
+            def end() -> None:
+                over.set()
+                ssh.close()
+
+            late = threading.Timer(seconds, end)
             late.daemon = True
             late.start()
             try:

@@ -58,6 +58,7 @@ class Modality:
         }
         self._caller: dict[str, Any] = {} if local_aet is None else {"LocalAet": local_aet}
         self._defined = False
+        self._compared: int | None = None  # what Orthanc's modalities were when they were last seen to be right
         self.tls = tls
 
     def probe(self) -> None:
@@ -79,6 +80,9 @@ class Modality:
 
     def define(self) -> None:
         """See to it that Orthanc's live definition of the peer is the configured one."""
+        modalities = self._orthanc.modalities
+        if modalities is not None and modalities == self._compared:
+            return
         wanted = {**self._definition, **self._caller, "Timeout": self._timeout}
         live: dict[str, Any] = {}
         if self._defined:
@@ -90,6 +94,7 @@ class Modality:
         if any(live.get(key) != value for key, value in wanted.items()):
             self._orthanc.put(self._path, wanted)
             self._defined = True
+        self._compared = modalities
 
     def ask(self, route: str, request: Mapping[str, Any]) -> Any:
         """POST a request about the peer, and read the answer; raises OrthancError."""

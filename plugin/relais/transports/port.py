@@ -54,6 +54,9 @@ class SendingError(Exception):
 class OrthancApi(Protocol):
     """What a way of sending needs of Orthanc's REST API; the calls raise OrthancError and OrthancUnavailableError."""
 
+    modalities: int | None
+    """Another number once somebody changed Orthanc's modalities; None where that is not heard of."""
+
     def get(self, path: str) -> Any:
         """GET a JSON document."""
         ...
