@@ -6,6 +6,7 @@ Nothing deploys itself. Without an active one, the first set holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select, update
@@ -14,8 +15,10 @@ from relais.clock import Clock
 from relais.database import Database
 from relais.database.patient_tables import matching_model
 from relais.domain.matching.model import FIRST, Model
+from relais.domain.priority import Priority
 from relais.errors import StateError, UnknownError
 from relais.journal import Journal
+from relais.tasks import Tasks
 
 _ACTIVE = (
     select(matching_model.c.digest)
@@ -25,12 +28,26 @@ _ACTIVE = (
 )
 
 
+def ask_waiting(connection: Connection, tasks: Tasks, now: datetime, *, after: int = 0) -> None:
+    """Ask again, little by little, whose each study is that waits for a match, those with a greater id than this."""
+    tasks.schedule(
+        connection,
+        kind="rematch",
+        lane="studies",
+        key=f"rematch:after:{after}",
+        run_at=now,
+        priority=Priority.Background,
+        payload={"After": after},
+    )
+
+
 class Models:
     """Keeps models, and knows the active one."""
 
-    def __init__(self, *, database: Database, clock: Clock, journal: Journal) -> None:
+    def __init__(self, *, database: Database, clock: Clock, tasks: Tasks, journal: Journal) -> None:
         self._database = database
         self._clock = clock
+        self._tasks = tasks
         self._journal = journal
         self._read = {FIRST.digest: FIRST}
 
@@ -62,7 +79,10 @@ class Models:
             self._add(connection, model, evaluation, actor)
 
     def activate(self, digest: str, *, actor: str, reason: str) -> None:
-        """From now on this model decides; raises UnknownError, and StateError where it does already."""
+        """From now on this model decides, and what waits for a match is asked again.
+
+        Raises UnknownError, and StateError where it does already.
+        """
         with self._database.write() as connection:
             before = self.active(connection).digest
             if digest == before:
@@ -77,6 +97,7 @@ class Models:
             self._journal.record(
                 connection, "matching.model-activated", actor=actor, Model=digest, Before=before, Reason=reason
             )
+            ask_waiting(connection, self._tasks, self._clock.now())
 
     def _add(self, connection: Connection, model: Model, evaluation: Mapping[str, Any] | None, actor: str) -> None:
         known = select(matching_model.c.digest).where(matching_model.c.digest == model.digest)

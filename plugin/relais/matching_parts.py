@@ -48,7 +48,7 @@ class Asked:
     ) -> Asked:
         """Make each."""
         index = Index(clock=clock, configuration=configuration)
-        models = Models(database=database, clock=clock, journal=journal)
+        models = Models(database=database, clock=clock, tasks=tasks, journal=journal)
         queue = ReviewQueue(clock=clock, journal=journal)
         safety_net = SafetyNet(
             database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from relais import rematch
 from relais.bootstrap import Relais, settle
 from relais.database.patient_tables import match, matching_model, patient, review, stop_value, waiting_key
 from relais.database.tables import audit, event, study, task
@@ -304,6 +305,25 @@ def test_the_active_model_decides(relais: Relais, clock: FakeClock) -> None:
     clock.advance(timedelta(seconds=1))
     relais.matching.models.activate(FIRST.digest, actor="alice", reason="back")
     assert identified(relais, add(relais)).match.model == FIRST.digest
+
+
+def test_another_model_asks_again_the_studies_that_wait(
+    relais: Relais, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rematch, "AT_ONCE", 2)
+    sceptic = Model.from_json({**FIRST.to_json(), "Version": "sceptic", "Match": 1.0})
+    relais.matching.models.add(sceptic, None, actor="alice")
+    relais.matching.models.activate(sceptic.digest, actor="alice", reason="careful")
+    waiting = [add(relais) for _ in range(3)]
+    for study_id in waiting:
+        identified(relais, study_id)
+    assert [row(relais, each).match_state for each in waiting] == ["Review"] * 3
+    clock.advance(timedelta(seconds=1))
+    relais.matching.models.activate(FIRST.digest, actor="alice", reason="back")
+    while claims := relais.tasks.claim(column(relais, task.c.id, task.c.kind == "rematch")):
+        for claim in claims:
+            relais.matching.rematch(claim)
+    assert {f"route:{each}" for each in waiting} <= set(column(relais, task.c.key))
 
 
 def test_a_model_that_was_edited_by_hand_is_not_used(relais: Relais, clock: FakeClock) -> None:

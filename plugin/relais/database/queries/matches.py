@@ -100,6 +100,13 @@ def waiting_for(connection: Connection, keys: Sequence[int]) -> Sequence[int]:
     return sorted(connection.execute(statement).scalars())
 
 
+def waiting_after(connection: Connection, after: int, most: int) -> Sequence[int]:
+    """The studies that wait for a match, or are nobody's, by their ids, after this one."""
+    waits = study.c.match_state.in_(("Review", "Unmatched"))
+    statement = select(study.c.id).where(study.c.id > after, waits).order_by(study.c.id).limit(most)
+    return connection.execute(statement).scalars().all()
+
+
 def count_by_state(connection: Connection, scope: Scope) -> dict[str, int]:
     """How many studies stand in each state of the match."""
     statement = select(study.c.match_state, func.count()).where(visible(scope)).group_by(study.c.match_state)
