@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -13,9 +14,19 @@ from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, tex
 from relais.database import Database, SchemaTooNewError, configuration_tables
 from relais.database.database import MIGRATIONS
 from relais.database.tables import feed
+from tests.servers.postgresql import PostgresqlServer
 
 metadata = configuration_tables.version.metadata
 NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'relais.db'}"
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.database()
 
 
 def put(database: Database, cursor: int, moment: datetime = NOON) -> None:

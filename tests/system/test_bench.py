@@ -12,7 +12,7 @@ from tests.bench.report import report
 ROOT = Path(__file__).parents[2]
 
 
-LONG = {"footprint", "kinds", "lanes", "ledger", "replay", "rivals"}
+LONG = {"footprint", "ingest", "kinds", "lanes", "ledger", "patients", "replay", "rivals", "routing"}
 """These take a while even with tiny numbers: `make chaos` runs them."""
 
 

@@ -189,8 +189,8 @@ POLL_SECONDS = 0.2
 @pytest.mark.parametrize(
     ("moment", "first", "stride"),
     [
-        pytest.param("before", 2, 6, id="before every sixth"),
-        pytest.param("after", 5, 6, id="after every sixth"),
+        pytest.param("before", 2, 10, id="before every tenth"),
+        pytest.param("after", 7, 10, id="after every tenth"),
         pytest.param("before", 1, 1, id="before each", marks=pytest.mark.chaos),
         pytest.param("after", 1, 1, id="after each", marks=pytest.mark.chaos),
     ],

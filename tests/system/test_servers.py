@@ -75,13 +75,18 @@ def test_raw_bytes_and_missing_tags_arrive_as_they_are(vna: OrthancServer, missi
     assert not any(keyword in arrived for keyword in missing)
 
 
-def test_database_is_empty_and_writable(database_url: str) -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    engine = sqlalchemy.create_engine(database_url)
-    with engine.begin() as connection:
-        assert sqlalchemy.inspect(connection).get_table_names() == []
-        connection.execute(sqlalchemy.text("CREATE TABLE proof (id INTEGER)"))
-    engine.dispose()
+def test_a_database_without_rows_is_writable_and_dropped_whoever_is_connected(postgresql: PostgresqlServer) -> None:
+    like = postgresql.database().replace("+psycopg", "")
+    with psycopg.connect(like) as connection:
+        connection.execute("CREATE TABLE proof (number integer)")
+    url = postgresql.database(like).replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("INSERT INTO proof VALUES (7)")
+        postgresql.drop(url)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT number FROM proof")
+    with psycopg.connect(like) as connection:
+        assert connection.execute("SELECT number FROM proof").fetchall() == []
 
 
 def test_postgresql_keeps_what_it_acknowledged_over_a_crash() -> None:

@@ -244,17 +244,20 @@ class Beginning:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("later", "moment"),
+    ("later", "moment", "stride"),
     [
-        pytest.param(False, "", id="now, before each"),
-        pytest.param(True, "+", id="at a time, after each", marks=pytest.mark.chaos),
-        pytest.param(False, "+", id="now, after each", marks=pytest.mark.chaos),
-        pytest.param(True, "", id="at a time, before each", marks=pytest.mark.chaos),
+        pytest.param(False, "", 3, id="now, before every third"),
+        pytest.param(False, "", 1, id="now, before each", marks=pytest.mark.chaos),
+        pytest.param(True, "+", 1, id="at a time, after each", marks=pytest.mark.chaos),
+        pytest.param(False, "+", 1, id="now, after each", marks=pytest.mark.chaos),
+        pytest.param(True, "", 1, id="at a time, before each", marks=pytest.mark.chaos),
     ],
 )
-def test_a_crash_around_an_activation_leaves_one_active_version(tmp_path: Path, later: bool, moment: str) -> None:
+def test_a_crash_around_an_activation_leaves_one_active_version(
+    tmp_path: Path, later: bool, moment: str, stride: int
+) -> None:
     beginning = Beginning(tmp_path)
-    for number in range(1, MOST_STEPS):
+    for number in range(1, MOST_STEPS, stride):
         armed, again, file = beginning.routers(f"{number}{moment}")
         try:
             crashed = _activate(armed, later=later)
