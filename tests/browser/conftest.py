@@ -76,9 +76,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             complaints.append(f"{message.text} ({message.location['url']})")
 
     def page_itself(message: ConsoleMessage) -> bool:
-        """Whether it tells only that the page's own status is 403 or 404."""
-        loaded = message.page.url if message.page else None
-        return message.text.startswith("Failed to load resource") and message.location["url"] == loaded
+        """Whether it tells only that the page's own status is 403 or 404, or that a review is no longer to be had."""
+        loaded, what = message.page.url if message.page else None, message.location["url"]
+        failed = message.text.startswith("Failed to load resource")
+        return failed and (what == loaded or ("409" in message.text and what.endswith("/claim")))
 
     def open_(
         url: str, *, user: str | None = None, width: int = 1400, theme: str = "light", locale: str = "en-CA"

@@ -17,7 +17,7 @@ from relais.domain.patients import Patient
 from relais.domain.states import ReviewDecision
 from relais.links import Verdict
 from tests.servers.clock import FakeClock
-from tests.servers.dicom import Study, make_study, send
+from tests.servers.dicom import SendError, Study, make_study, send
 from tests.servers.orthanc import OrthancServer, RestError
 from tests.servers.people import TWIN, ZOE, add_namesakes, add_patient
 from tests.servers.receiver import Receiver
@@ -260,7 +260,7 @@ def _through(router: Router, sent: Study, receiver: Receiver) -> bool:
             and not router.everything("tasks")
             and not router.everything("notifications", "&State=Scheduled")
         )
-    except (urllib3.exceptions.HTTPError, RestError, OSError):  # it crashed, or another request was first
+    except (urllib3.exceptions.HTTPError, RestError, SendError, OSError):  # it crashed, or another request was first
         return False
 
 
