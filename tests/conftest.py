@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from relais.database import Database
 from tests.servers.orthanc import OrthancServer
@@ -13,6 +14,9 @@ from tests.servers.postgresql import PostgresqlServer
 from tests.servers.receiver import Receiver
 
 OrthancFactory = Callable[..., OrthancServer]
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -346,7 +346,7 @@ def problems_of(section: object) -> tuple[Problem, ...]:
     return ()
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(places(SECTION)), BROKEN, st.sampled_from(["replace", "add"]))
 def test_whatever_is_wrong_is_refused_with_words_and_a_path_that_exists(
     place: tuple[Any, ...], value: Any, how: str

@@ -57,7 +57,7 @@ def datasets(draw: st.DrawFn) -> Elements:
     return put(elements, make(0x00100010, "PN", f"{family}^{given_name}".encode(encoding, "ignore"), LITTLE))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(datasets())
 def test_no_name_is_left_that_the_search_does_not_find(original: Elements) -> None:
     made = deidentify(original, KEY)
@@ -70,7 +70,7 @@ def test_no_name_is_left_that_the_search_does_not_find(original: Elements) -> No
     assert left_in(original, without_device) is None
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(datasets())
 def test_the_same_key_makes_the_same_and_another_key_nothing_in_common(original: Elements) -> None:
     once, again, other = deidentify(original, KEY), deidentify(original, KEY), deidentify(original, Pseudonyms("other"))
@@ -80,7 +80,7 @@ def test_the_same_key_makes_the_same_and_another_key_nothing_in_common(original:
         assert len({each.value for each in values if each}) == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(datasets())
 def test_nothing_private_unknown_or_drawn_is_left(original: Elements) -> None:
     seen: list[Element] = []

@@ -11,7 +11,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relais.configuration import Configuration, ConfigurationErrors, load
@@ -547,7 +547,6 @@ cases = st.builds(
 purposes = st.sampled_from([*Purpose, "Curiosity"])
 
 
-@settings(deadline=None)
 @given(cases, recipients, purposes, moments)
 def test_a_verdict_is_a_permit_that_holds_now_or_a_refusal_with_reasons_that_can_be_told(
     case: Case, there: Recipient, purpose: str, now: datetime
@@ -566,7 +565,6 @@ def test_a_verdict_is_a_permit_that_holds_now_or_a_refusal_with_reasons_that_can
             assert "{" not in say_refusal(each.to_json(), language)
 
 
-@settings(deadline=None)
 @given(cases, recipients, purposes, moments)
 def test_until_it_expires_a_permit_would_be_given_again(
     case: Case, there: Recipient, purpose: str, now: datetime
@@ -585,7 +583,6 @@ LABELS: dict[str, Any] = {
 }
 
 
-@settings(deadline=None)
 @given(cases, recipients, purposes, moments, st.sampled_from(sorted(LABELS)), restrictions)
 def test_what_is_refused_stays_so_with_a_label_less_or_a_restriction_more(
     case: Case, there: Recipient, purpose: str, now: datetime, label: str, added: Restriction
@@ -602,7 +599,6 @@ def test_what_is_refused_stays_so_with_a_label_less_or_a_restriction_more(
 anything = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers()) | st.just(object())
 
 
-@settings(deadline=None)
 @given(anything, anything, anything, anything)
 def test_nonsense_is_refused_and_never_raises(case: Any, there: Any, purpose: Any, now: Any) -> None:
     assert isinstance(judge(case, there, purpose, now), Refusal)
@@ -611,7 +607,6 @@ def test_nonsense_is_refused_and_never_raises(case: Any, there: Any, purpose: An
     assert isinstance(judge(Case(restrictions=there), recipient(), "Care", cast("Any", now)), Refusal)
 
 
-@settings(deadline=None)
 @given(anything)
 def test_a_label_of_another_kind_never_permits(wrong: Any) -> None:
     for name in ("jurisdiction", "assessment", "agreement", "purposes"):
