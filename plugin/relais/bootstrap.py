@@ -39,28 +39,29 @@ from relais.orthanc import Orthanc
 from relais.orthanc.capabilities import Surroundings
 from relais.orthanc.log import OrthancHandler
 from relais.outcomes import Outcomes
-from relais.patient_imports import KIND as IMPORT
 from relais.patient_imports import Imports
-from relais.patient_pull import KIND as PULL
+from relais.patient_parts import People
 from relais.patient_pull import Pull
-from relais.patient_store import PatientStore
-from relais.patients import FORGET, Patients
 from relais.patients import LANE as PATIENTS
+from relais.patients import Patients
 from relais.protect import Protect, is_needed
 from relais.receive import HURRY, REST, Feed
 from relais.replay import LANE as REPLAYS
 from relais.replay import Replay
 from relais.residency import Residency
 from relais.restrictions import Restrictions
+from relais.retrieval.parts import Retrieval, limits_of, turns_of
 from relais.tasks import AHEAD, Tasks
 from relais.transports.opening import open_transport
 from relais.transports.probes import Ourselves
 from relais.turns import Turns
+from relais.version_parts import Versioning
 from relais.versions import FILE, Versions
 from relais.web.application import create_application
 from relais.web.metrics import Metrics
 from relais.web.permissions import Gate
 from relais.worker import Worker
+from relais.worklist.parts import Worklist
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class Relais:
     patients: Patients
     patient_imports: Imports
     patient_pull: Pull
+    retrieval: Retrieval
+    worklist: Worklist
     ledger: Ledger
     restrictions: Restrictions
     deliver: Deliver
@@ -107,14 +110,18 @@ class Relais:
                 log.info("%d studies that wait are decided again, as another version is active", studies)
         self.connectivity.schedule()
         self.patient_pull.schedule()
+        self.retrieval.schedule()
         self.feed.start()
+        self.worklist.start()
         self.worker.start(self.surroundings.node)
 
     def stop(self) -> None:
         """Stop working within STOP_SECONDS; what is under way goes back to the task table."""
         self.worker.stopping.set()
         self.feed.stop(STOP_SECONDS / 4)
-        self.worker.stop(STOP_SECONDS * 3 / 4)
+        self.worklist.stop(STOP_SECONDS / 8)
+        self.worker.stop(STOP_SECONDS * 5 / 8)
+        self.retrieval.close()
         self.deliver.close()
 
 
@@ -145,12 +152,15 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
     audit = Audit(clock, node)
     journal = Journal(audit=audit, clock=clock, tasks=tasks, subscribers=configuration.subscribers)
     at_once = {DESTINATION + name: each.concurrency for name, each in configuration.destinations.items()}
+    at_once |= turns_of(configuration)
     limits = {
         "studies": STUDIES_AT_ONCE,
         "storage": 1,
         TESTS: 2,
         REPLAYS: 1,
         PATIENTS: 2,
+        "worklist": 1,
+        **limits_of(configuration),
         **{lane: limit * AHEAD for lane, limit in at_once.items()},
         **{SUBSCRIBER + name: NOTICES_AT_ONCE for name in configuration.subscribers},
     }
@@ -223,26 +233,37 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
     matching = Matching.of(
         asked, studies, database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration
     )
-    store = PatientStore(database=database, clock=clock, tasks=tasks)
-    patients = Patients(database=database, clock=clock, tasks=tasks, journal=journal, store=store, studies=studies)
-    imports = Imports(
+    people = People.of(
+        studies,
         database=database,
         clock=clock,
         tasks=tasks,
         journal=journal,
         configuration=configuration,
-        store=store,
         interpreter=find_interpreter(),
         stopping=worker.stopping,
     )
-    pull = Pull(
+    retrieval = Retrieval.of(
+        database=database,
+        orthanc=orthanc,
+        clock=clock,
+        tasks=tasks,
+        journal=journal,
+        lanes=lanes,
+        feed=feed,
+        configuration=configuration,
+        surroundings=surroundings,
+        stopping=worker.stopping,
+    )
+    worklist = Worklist.of(
         database=database,
         clock=clock,
         tasks=tasks,
+        journal=journal,
         configuration=configuration,
-        imports=imports,
-        patients=patients,
-        stopping=worker.stopping,
+        studies=studies,
+        prefetch=retrieval.prefetch,
+        orthanc=orthanc,
     )
     restrictions = Restrictions(
         database=database, clock=clock, tasks=tasks, journal=journal, ledger=ledger, studies=studies
@@ -277,7 +298,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         tasks=tasks,
         journal=journal,
         ledger=ledger,
-        destinations=configuration.destinations,
+        configuration=configuration,
     )
     connectivity = Connectivity(
         database=database,
@@ -286,25 +307,18 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         journal=journal,
         configuration=configuration,
         ourselves=Ourselves.of(surroundings.document),
+        sources=retrieval.sources,
         stopping=worker.stopping,
     )
-    versions = Versions(
-        database=database,
-        clock=clock,
-        tasks=tasks,
-        journal=journal,
-        seat=ground.seat,
-    )
-    replay = Replay(
+    versioning = Versioning.of(
+        ground.seat,
         database=database,
         clock=clock,
         tasks=tasks,
         journal=journal,
         configuration=configuration,
-        versions=versions,
-        directory=ground.seat.directory,
-        stopping=worker.stopping,
         interpreter=find_interpreter(),
+        stopping=worker.stopping,
     )
     handlers |= {
         "receive": feed,
@@ -317,12 +331,11 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         "unprotect": protect,
         "digest": digests,
         "test": connectivity,
-        "replay": replay,
-        "activate": versions,
-        FORGET: patients,
-        IMPORT: imports,
-        PULL: pull,
+        **people.handlers,
+        **versioning.handlers,
         **matching.handlers,
+        **retrieval.handlers,
+        **worklist.handlers,
     }
     return Relais(
         ground=ground,
@@ -340,16 +353,18 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         feed=feed,
         studies=studies,
         matching=matching,
-        patients=patients,
-        patient_imports=imports,
-        patient_pull=pull,
+        patients=people.patients,
+        patient_imports=people.imports,
+        patient_pull=people.pull,
+        retrieval=retrieval,
+        worklist=worklist,
         ledger=ledger,
         restrictions=restrictions,
         deliver=deliver,
         notify=notify,
         connectivity=connectivity,
-        versions=versions,
-        replay=replay,
+        versions=versioning.versions,
+        replay=versioning.replay,
         worker=worker,
         metrics=metrics,
     )

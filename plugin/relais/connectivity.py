@@ -1,6 +1,6 @@
-"""Test the connection to a destination, step by step, and keep what was found as history.
+"""Test the connection to a destination or a source, step by step, and keep what was found as history.
 
-A person asks for a test, or the task `test` of a destination with `TestEveryHours` runs in the lane "tests". Each step
+A person asks for a test, or the task `test` of whatever has `TestEveryHours` runs in the lane "tests". Each step
 has a thread of its own: one that its library cannot end in time is left behind, so that no caller waits for it.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -27,12 +27,14 @@ from relais.errors import UnknownError
 from relais.journal import Journal
 from relais.tasks import Claim, Tasks
 from relais.transports.probes import Action, Ourselves, Plan, plan_of
+from relais.transports.sources.port import Source
+from relais.transports.sources.probing import plan_of_source
 from relais.worker import StoppingError
 
 LANE = "tests"
 KIND = "test"
 KEPT = 500
-"""How many tests of a destination are kept."""
+"""How many tests of a destination or source are kept."""
 BEYOND_TIMEOUT = 8.0
 """Seconds that all steps together may take beyond the destination's timeout."""
 CLOSING = 1.5
@@ -45,15 +47,24 @@ BUSY = timedelta(minutes=1)
 """When a test from the schedule tries again that met one under way."""
 
 
+SOURCE = "source:"
+"""What the names of sources begin with in the history, where those of destinations begin with nothing."""
+
+
+def of_source(name: str) -> str:
+    """What the history calls the source of this name."""
+    return SOURCE + name
+
+
 class TestRunningError(Exception):
-    """A test of this destination is under way."""
+    """A test of this destination or source is under way."""
 
     __test__ = False  # for pytest, which collects what is named Test
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One test: `id` is its place in the history."""
+    """One test: `id` is its place in the history, `destination` the name there of what was tested."""
 
     id: int
     destination: str
@@ -69,8 +80,17 @@ class Outcome:
         return cls(**{**row, "grade": Grade(row["grade"])})
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """What can be tested: its plan (with a test object or without), its patience in seconds, and its schedule."""
+
+    plan: Callable[[bool], Plan]
+    timeout: float
+    hours: timedelta | None
+
+
 class Connectivity:
-    """Runs tests of destinations, and remembers them."""
+    """Runs tests of destinations and sources, and remembers them."""
 
     def __init__(
         self,
@@ -81,28 +101,27 @@ class Connectivity:
         journal: Journal,
         configuration: Configuration,
         ourselves: Ourselves,
+        sources: Mapping[str, Source],
         stopping: threading.Event,
     ) -> None:
         self._database = database
         self._clock = clock
         self._tasks = tasks
         self._journal = journal
-        self._destinations = configuration.destinations
-        self._sources = configuration.sources
-        self._ourselves = ourselves
+        self._subjects = _subjects(configuration, ourselves, sources)
         self._stopping = stopping
         self._running: set[str] = set()
         self._lock = threading.Lock()
 
     def schedule(self) -> None:
-        """At start: each destination is tested when its last test is old enough; one without a schedule is not."""
+        """At start: each is tested when its last test is old enough; one without a schedule is not."""
         now = self._clock.now()
         with self._database.write() as connection:
             newest = select(connectivity.c.destination, func.max(connectivity.c.at)).group_by(
                 connectivity.c.destination
             )
             latest: dict[str, datetime] = {row[0]: row[1] for row in connection.execute(newest)}
-            wanted = {name: each.test_hours for name, each in self._destinations.items() if each.test_hours}
+            wanted = {name: each.hours for name, each in self._subjects.items() if each.hours}
             for name, hours in wanted.items():
                 run_at = max(now, latest[name] + hours) if name in latest else now
                 self._plan(connection, name, run_at)
@@ -113,14 +132,14 @@ class Connectivity:
     def __call__(self, claim: Claim) -> None:
         """The task: one test, and the next one planned."""
         name = claim.payload["Destination"]
-        destination = self._destinations.get(name)
-        every = None if destination is None else destination.test_hours
-        if destination is None or not every:
+        subject = self._subjects.get(name)
+        every = None if subject is None else subject.hours
+        if subject is None or not every:
             with self._database.write() as connection:
                 self._tasks.finish(connection, claim)
             return
         try:
-            began, steps = self._examine(name, destination, store=False)
+            began, steps = self._examine(name, subject, store=False)
         except TestRunningError:
             with self._database.write() as connection:
                 self._tasks.retry(connection, claim, self._clock.now() + BUSY)
@@ -134,21 +153,29 @@ class Connectivity:
 
         Raises UnknownError, TestRunningError, and StoppingError when Relais ends meanwhile.
         """
-        destination = self._destinations.get(name)
-        if destination is None:
+        if name not in self._subjects:
             raise UnknownError("destination", name)
-        began, steps = self._examine(name, destination, store=store)
-        with self._database.write() as connection:
-            return self._keep(connection, name, began, steps, actor=actor, store=store, reason=reason)
+        return self._test(name, actor=actor, reason=reason, store=store)
+
+    def test_source(self, name: str, *, actor: str, reason: str) -> Outcome:
+        """The same for a source, which is asked a question; nothing is stored there."""
+        if of_source(name) not in self._subjects:
+            raise UnknownError("source", name)
+        return self._test(of_source(name), actor=actor, reason=reason, store=False)
 
     def history(self, name: str, before: int | None = None, limit: int = KEPT) -> list[Outcome]:
-        """The tests of a destination, the newest first, from before the test of this id."""
+        """The tests of a destination or source (`of_source`), the newest first, from before the test of this id."""
         statement = select(connectivity).where(connectivity.c.destination == name)
         if before is not None:
             statement = statement.where(connectivity.c.id < before)
         with self._database.read() as connection:
             rows = connection.execute(statement.order_by(connectivity.c.id.desc()).limit(limit)).mappings().all()
         return [Outcome.of(row) for row in rows]
+
+    def _test(self, name: str, *, actor: str, reason: str, store: bool) -> Outcome:
+        began, steps = self._examine(name, self._subjects[name], store=store)
+        with self._database.write() as connection:
+            return self._keep(connection, name, began, steps, actor=actor, store=store, reason=reason)
 
     def _plan(self, connection: Connection, name: str, run_at: datetime) -> None:
         self._tasks.schedule(
@@ -160,7 +187,7 @@ class Connectivity:
             payload={"Destination": name},
         )
 
-    def _examine(self, name: str, destination: Destination, *, store: bool) -> tuple[float, list[Step]]:
+    def _examine(self, name: str, subject: _Subject, *, store: bool) -> tuple[float, list[Step]]:
         """Run the steps; answers when that began, on the steady clock."""
         with self._lock:
             if name in self._running:
@@ -168,8 +195,7 @@ class Connectivity:
             self._running.add(name)
         try:
             began = time.monotonic()
-            plan = plan_of(destination, sources=self._sources, ourselves=self._ourselves, store=store)
-            return began, run(plan, float(destination.timeout), self._stopping)
+            return began, run(subject.plan(store), subject.timeout, self._stopping)
         finally:
             with self._lock:
                 self._running.discard(name)
@@ -198,10 +224,37 @@ class Connectivity:
         mine = connectivity.c.destination == name
         oldest = select(connectivity.c.id).where(mine).order_by(connectivity.c.id.desc()).offset(KEPT).limit(1)
         connection.execute(delete(connectivity).where(mine, connectivity.c.id <= oldest.scalar_subquery()))
-        detail: dict[str, Any] = {"Destination": name, "Test": number, "Grade": values["grade"], "Store": store}
+        detail: dict[str, Any] = {"Test": number, "Grade": values["grade"]}
         detail |= {} if reason is None else {"Reason": reason}
-        self._journal.record(connection, "destination.tested", actor=actor, **detail)
+        if name.startswith(SOURCE):
+            self._journal.record(connection, "source.tested", actor=actor, Source=name.removeprefix(SOURCE), **detail)
+        else:
+            self._journal.record(connection, "destination.tested", actor=actor, Destination=name, Store=store, **detail)
         return Outcome(id=number, **values)
+
+
+def _subjects(
+    configuration: Configuration, ourselves: Ourselves, sources: Mapping[str, Source]
+) -> Mapping[str, _Subject]:
+    """Everything that can be tested, by its name in the history."""
+
+    def plan(destination: Destination) -> Callable[[bool], Plan]:
+        return lambda store: plan_of(destination, sources=configuration.sources, ourselves=ourselves, store=store)
+
+    def question(name: str) -> Callable[[bool], Plan]:
+        return lambda _: plan_of_source(configuration.sources[name], sources[name], ourselves)
+
+    of_destinations = {
+        name: _Subject(plan=plan(each), timeout=float(each.timeout), hours=each.test_hours)
+        for name, each in configuration.destinations.items()
+    }
+    of_sources = {
+        of_source(name): _Subject(
+            plan=question(name), timeout=float(configuration.sources[name].manners.timeout), hours=each.test_hours
+        )
+        for name, each in configuration.sources.items()
+    }
+    return {**of_destinations, **of_sources}
 
 
 def run(plan: Plan, timeout: float, stopping: threading.Event) -> list[Step]:

@@ -108,7 +108,9 @@ class Studies:
                 self._tasks.retry(connection, claim, self._clock.now() + SOON)
                 return
             if current.state == StudyState.Receiving:
-                expected = known.tags.get("NumberOfStudyRelatedInstances", "")
+                expected = known.tags.get("NumberOfStudyRelatedInstances") or next(
+                    iter(known.facts.order.get("NumberOfStudyRelatedInstances", ())), ""
+                )
                 self._expect(connection, current, expected, known.facts.clinic)
                 if planned and current.held_by is None:
                     values = {"decision_id": self._write(connection, current, known, decided)}
@@ -157,6 +159,9 @@ class Studies:
             row = _find(connection, study_instance_uid, lock=True)
             if row.state == StudyState.Receiving:
                 raise StateError("study-receiving")
+            if row.origin.get("Route") is False:  # it was imported to be kept: this person wants it delivered
+                origin = {key: value for key, value in row.origin.items() if key != "Route"}
+                connection.execute(update(study).where(study.c.id == row.id).values(origin=origin))
             self._journal.record(connection, "study.route-asked", actor=actor, subject=_subject(row), Reason=reason)
             self._ask(connection, row)
 

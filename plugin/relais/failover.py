@@ -6,19 +6,19 @@ destination is owed stays owed to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, select
 
 from relais.clock import Clock
-from relais.configuration import Destination
+from relais.configuration import Configuration
 from relais.database import Database
 from relais.database.tables import delivery, study
 from relais.domain.priority import Priority
 from relais.domain.routing import PlannedDelivery
 from relais.domain.states import DeliveryState
 from relais.journal import Journal, Subject
+from relais.judgement import same_as_source
 from relais.ledger import Ledger
 from relais.tasks import Claim, Tasks
 
@@ -40,18 +40,18 @@ class Failover:
         tasks: Tasks,
         journal: Journal,
         ledger: Ledger,
-        destinations: Mapping[str, Destination],
+        configuration: Configuration,
     ) -> None:
         self._database = database
         self._clock = clock
         self._tasks = tasks
         self._journal = journal
         self._ledger = ledger
-        self._destinations = destinations
+        self._configuration = configuration
 
     def __call__(self, claim: Claim) -> None:
         """The task: of one delivery, or of all that its destination is owed."""
-        destination = self._destinations.get(claim.payload["Destination"])
+        destination = self._configuration.destinations.get(claim.payload["Destination"])
         stand_in = destination.failover_to if destination is not None else None
         with self._database.write() as connection:
             rows = self._owed(connection, claim, stand_in) if stand_in is not None else []
@@ -86,6 +86,8 @@ class Failover:
 
     def _hand_over(self, connection: Connection, row: Row[Any], stand_in: str) -> None:
         owner = connection.execute(select(study).where(study.c.id == row.study_id).with_for_update()).one()
+        if stand_in in same_as_source(self._configuration, owner.origin.get("Source")):
+            return  # nothing goes back where it was imported from
         there = PlannedDelivery(destination=stand_in, priority=Priority(row.priority), purpose=row.purpose)
         why = {"FailoverOf": row.destination}
         stand_in_id = self._ledger.stand_in(connection, owner, there, why, failover_of=row.destination)

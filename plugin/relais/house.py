@@ -140,6 +140,11 @@ class House:
         """A job of Orthanc ended."""
         self.relais.sending.hear(job, succeeded=succeeded)
 
+    def listen_to_modalities(self) -> None:
+        """From now on `hear_modalities` is called, which tells all where no other node changes them."""
+        if not self.relais.surroundings.document.get("DicomModalitiesInDatabase", False):
+            self.relais.sending.modalities = 0
+
     def hear_modalities(self) -> None:
         """Somebody changed Orthanc's modalities, perhaps we."""
         sending = self.relais.sending

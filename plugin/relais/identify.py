@@ -39,6 +39,7 @@ from relais.reading import Known, Reading
 from relais.review_queue import ReviewQueue
 from relais.safety_net import SafetyNet
 from relais.stop_values import StopValues
+from relais.worklist.arrivals import IMPORTED, NONE, Arrival, Arrivals, Ordered
 
 WATCHED = (
     *("PatientName", "PatientBirthName", "OtherPatientNames", "PatientBirthDate", "PatientSex"),
@@ -65,15 +66,17 @@ class Identified:
     question: Question | None = None
     said: Demographics = field(default_factory=lambda: Demographics(tags={}))
     patient: Mapping[str, Values] = field(default_factory=dict)
+    ordered: Ordered = NONE
     standing: int | None = None
     held: Row[Any] | None = None
     off: bool = False
 
     def facts(self, facts: Facts) -> Facts:
         """The facts, with what rules may ask about the match and the patient."""
+        ordered = {"order": self.ordered.facts} if self.ordered.item is not None else {}
         if self.off:
-            return facts
-        return facts.model_copy(update={"match_state": self.state.value, "patient": self.patient})
+            return facts.model_copy(update=ordered) if ordered else facts
+        return facts.model_copy(update={"match_state": self.state.value, "patient": self.patient, **ordered})
 
 
 class Identify:
@@ -104,6 +107,7 @@ class Identify:
         self._queue = queue
         self._safety_net = safety_net
         self._labels = labels
+        self._arrivals = Arrivals(clock=clock, journal=journal, configuration=configuration)
 
     def read(self, row: Row[Any]) -> tuple[Known, Identified]:
         """What is known of the study (a row of `study`), and whose it is as far as can be told; nothing is written."""
@@ -114,12 +118,13 @@ class Identify:
     def ask(self, row: Row[Any], known: Known) -> Identified:
         """Whose the study is, with what is known of it."""
         with self._database.read() as connection:
+            ordered = self._arrivals.find(connection, _arrival(row, known)) if known.patients else NONE
             if not known.patients or self.patients(connection) == 0:
-                return Identified(off=True)
+                return Identified(ordered=ordered, off=True)
             said = known.patients[-1]
             held = matches.one(connection, row.match_id)
             stands = matches.standing(connection, row.id)
-            found = self._answer(connection, row.id, said, known.facts.clinic)
+            found = self._answer(connection, row.id, said, known.facts.clinic, ordered.crm_id)
             state, why = self._limited(connection, known, found)
             reason: str | None = why
             crm_id = found.match.crm_id if state is MatchState.Matched else None
@@ -141,13 +146,16 @@ class Identify:
                 question=found.question,
                 said=said,
                 patient=self.patient_facts(connection, crm_id) if crm_id else {},
+                ordered=ordered,
                 standing=standing,
                 held=held,
             )
 
     def question(self, connection: Connection, said: Demographics, clinic: str | None) -> tuple[Question, Match]:
         """What is asked of these attributes, without a study, and the answer."""
-        found = self._answer(connection, 0, said, clinic)
+        arrival = Arrival(accession_number=said.tags.get("AccessionNumber", ""), clinic=clinic, said=said)
+        ordered = self._arrivals.find(connection, arrival)
+        found = self._answer(connection, 0, said, clinic, ordered.crm_id)
         return found.question, found.match
 
     def whom(self, connection: Connection, asked: Identity, clinic: str | None) -> Match:
@@ -171,7 +179,9 @@ class Identify:
         if held.reason == ReviewReason.Breaker and self._safety_net.tripped(connection) is None:
             return True
         asked = Question.from_json(held.question).asked
-        found = self._match(connection, row.id, asked, (held.patient_id, held.issuer_of_patient_id), row.clinic).match
+        source = held.patient_id, held.issuer_of_patient_id
+        ordered = self._arrivals.whose(connection, row.order_id)
+        found = self._match(connection, row.id, asked, source, row.clinic, ordered).match
         before = Match.from_json(held.answer)
         return _gist(found) != _gist(before)
 
@@ -182,11 +192,15 @@ class Identify:
 
     def write(self, connection: Connection, row: Row[Any], known: Known, found: Identified) -> bool:
         """Keep the answer, and what follows from it; `row` is locked. False where it was overtaken: ask again."""
+        before = None if found.held is None else found.held.id
+        if not found.off and (
+            row.match_id != before or (found.crm_id and not self._still_there(connection, found.crm_id))
+        ):
+            return False
+        if not self._arrivals.write(connection, row, found.ordered):
+            return False
         if found.off:
             return True
-        before = None if found.held is None else found.held.id
-        if row.match_id != before or (found.crm_id and not self._still_there(connection, found.crm_id)):
-            return False
         clinic = known.facts.clinic
         if row.state == "Complete" or _is_news(row, found):
             self._labels.ask(connection, row.id)
@@ -214,23 +228,36 @@ class Identify:
 
     # --- the question -------------------------------------------------------------------------------------------------
 
-    def _answer(self, connection: Connection, study_id: int, said: Demographics, clinic: str | None) -> _Answer:
+    def _answer(
+        self, connection: Connection, study_id: int, said: Demographics, clinic: str | None, ordered: str | None
+    ) -> _Answer:
         asked = asked_of(said, self._today())
         asked = without(asked, self._stop_values.among(connection, asked.identifiers))
-        return self._match(connection, study_id, asked, self._source_id(connection, said, clinic), clinic)
+        return self._match(connection, study_id, asked, self._source_id(connection, said, clinic), clinic, ordered)
 
     def _match(
-        self, connection: Connection, study_id: int, asked: Identity, source: tuple[str, str], clinic: str | None
+        self,
+        connection: Connection,
+        study_id: int,
+        asked: Identity,
+        source: tuple[str, str],
+        clinic: str | None,
+        ordered: str | None = None,
     ) -> _Answer:
-        """Ask the kernel; `source` is the PatientID by which earlier answers are found, and who gave it."""
+        """Ask the kernel; `source` is the PatientID by which earlier answers are found, and who gave it.
+
+        `ordered` is whose study it is by its order.
+        """
         linked, rejected = (
             {self._survivor(connection, each) for each in several}
             for several in matches.said_of(connection, study_id, *source)
         )
         people = self._index.find(connection, asked, clinic)
-        met = dict(self._index.people(connection, linked, clinic)) | dict(people.people)
+        theirs = None if ordered is None else self._survivor(connection, ordered)
+        told = linked if theirs is None else linked | {theirs}
+        met = dict(self._index.people(connection, told, clinic)) | dict(people.people)
         candidates = [
-            Candidate(crm_id, identity, confirmed=crm_id in linked, rejected=crm_id in rejected)
+            Candidate(crm_id, identity, crm_id in linked, crm_id in rejected, crm_id == theirs)
             for crm_id, identity in sorted(met.items())
         ]
         frequencies = self._index.frequencies(connection)
@@ -338,6 +365,18 @@ def _is_news(row: Row[Any], found: Identified) -> bool:
 
 def _gist(found: Match) -> tuple[State, str | None, Reason, list[str]]:
     return found.state, found.crm_id, found.reason, [each.crm_id for each in found.candidates]
+
+
+def _arrival(row: Row[Any], known: Known) -> Arrival:
+    """What says which order a study was made for."""
+    told = known.facts.dicom("RequestAttributesSequence.AccessionNumber")
+    return Arrival(
+        accession_number=known.tags.get("AccessionNumber", "") or next(iter(told), ""),
+        study_instance_uid=row.study_instance_uid,
+        clinic=known.facts.clinic,
+        said=known.patients[-1],
+        imported=bool(row.origin.get(IMPORTED)),
+    )
 
 
 def _same_patient(before: Mapping[str, str], now: Demographics) -> bool:

@@ -23,6 +23,8 @@ from relais.domain.states import DeliveryState, StudyState
 from relais.journal import Journal, Subject
 from relais.lanes import DESTINATION
 from relais.orthanc.changes import Batch, Stored, text_of
+from relais.retrieval import arrivals
+from relais.retrieval.arrivals import Fetched
 from relais.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -73,11 +75,16 @@ class Intake:
             select(study.c.id).where(study.c.study_instance_uid.in_(uids)).order_by(study.c.id).with_for_update()
         ).all()
         now = self._clock.now()
+        fetched = arrivals.fetched(connection, uids, now)
         refused: list[str] = []
         for orthanc_id, instances in by_study.items():
+            resource = batch.studies[orthanc_id]
+            from_source = fetched.get(text_of(resource["MainDicomTags"].get("StudyInstanceUID")))
             try:
                 with connection.begin_nested():
-                    self._store_study(connection, batch, batch.studies[orthanc_id], instances, now)
+                    self._store_study(connection, batch, resource, instances, now, from_source)
+                    if from_source is not None:
+                        arrivals.note(connection, from_source, [each.sop_instance_uid for each in instances], now)
             except (DataError, IntegrityError):
                 if not apart:
                     raise
@@ -92,15 +99,19 @@ class Intake:
         resource: dict[str, Any],
         instances: Sequence[Stored],
         now: datetime,
+        fetched: Fetched | None,
     ) -> None:
         uid = text_of(resource["MainDicomTags"].get("StudyInstanceUID"))
         row = connection.execute(_STUDY, {"uid": uid}).one_or_none()
         if row is None:
-            origin = _origin(instances[0])
+            origin = _origin(instances[0]) | ({} if fetched is None else fetched.origin)
             study_id = self._insert_study(connection, uid, resource, origin, now)
             state, sequence = None, 0
         else:
             origin, study_id, state, sequence = row.origin, row.id, row.state, row.sequence
+            if origin.get("Route") is False and (fetched is None or fetched.route):
+                # It was only to be kept, and now images come that are to be delivered.
+                origin = {key: value for key, value in origin.items() if key != "Route"}
         series_ids, grew = self._store_series(
             connection, study_id, [batch.series[each.series_id] for each in instances]
         )
@@ -112,13 +123,14 @@ class Intake:
         connection.execute(_COUNT_SERIES, {"of_study": study_id})
         modalities = set(row.modalities.split("\\")) if row and not grew else _modalities(connection, study_id)
         receiving = row is not None and row.state == StudyState.Receiving
+        expected = fetched.expected if fetched is not None and fetched.expected else row.expected if row else None
         since = row.receiving_since if row is not None and receiving and row.receiving_since else now
         quiet_until, why = completion(
             self._completeness.patience(modalities, self._quiet(origin, resource)),
             now=now,
             since=since,
             instances=fresh + (row.instances if row is not None else 0),
-            expected=row.expected if row is not None else None,
+            expected=expected,
         )
         connection.execute(
             _STUDY_GREW,
@@ -133,6 +145,8 @@ class Intake:
                 "since": since,
                 "why": why.value,
                 "found": "\\".join(sorted(modalities)),
+                "coming": expected,
+                "begins": origin,
             },
         )
         subject = Subject(id=study_id, study_instance_uid=uid)
@@ -148,7 +162,7 @@ class Intake:
         elif self._streams:
             self._stream(connection, study_id, now)
 
-    def _quiet(self, origin: Mapping[str, str], resource: dict[str, Any]) -> timedelta | None:
+    def _quiet(self, origin: Mapping[str, Any], resource: dict[str, Any]) -> timedelta | None:
         """The quiet time that the study's clinic has of its own."""
         if not self._own_times:
             return None
@@ -188,7 +202,7 @@ class Intake:
             )
 
     def _insert_study(
-        self, connection: Connection, uid: str, resource: dict[str, Any], origin: Mapping[str, str], now: datetime
+        self, connection: Connection, uid: str, resource: dict[str, Any], origin: Mapping[str, Any], now: datetime
     ) -> int:
         tags = {
             key: text_of(value)
@@ -249,7 +263,7 @@ class Intake:
         return ids, grew
 
 
-def _origin(first: Stored) -> dict[str, str]:
+def _origin(first: Stored) -> dict[str, Any]:
     """Where a study comes from, as its first image says."""
     return {
         "CallingAet": text_of(first.metadata.get("RemoteAET")),
@@ -348,6 +362,8 @@ _STUDY_GREW = (
         completed_by=bindparam("why"),
         completed_at=None,
         modalities=bindparam("found"),
+        expected=bindparam("coming"),
+        origin=bindparam("begins"),
     )
 )
 _SERIES = select(series).where(series.c.study_id == bindparam("of_study"))

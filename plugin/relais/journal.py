@@ -35,7 +35,10 @@ EVENTS = (
     "delivery.blocked",
     "destination.down",
     "destination.up",
+    "import.completed",
+    "study.announced",
     "patient.requested",
+    "worklist.completed",
     "configuration.refused",
     "security.alert",
 )

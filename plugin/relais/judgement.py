@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from relais.configuration import Configuration, Destination
+from relais.configuration.sources import same_system
 from relais.domain.facts import Facts
 from relais.domain.pools import choose
 from relais.domain.residency import Case, Permit, Recipient, Refusal, Restriction, judge
@@ -78,6 +79,11 @@ def judged(
         now=now,
         explain=explain,
     )
+    if not facts.origin.route:
+        decided = replace(decided, deliveries=(), held_back=(), kept=True)
+    same = same_as_source(configuration, facts.origin.source)
+    if same:
+        decided = _without_return(decided, configuration, same)
     uid = next(iter(facts.study.get("StudyInstanceUID", ())), "")
     patients = patients_of(facts)
     case = case_of(
@@ -88,8 +94,31 @@ def judged(
     )
     return Judged(
         decision=decided,
-        deliveries=_deliveries(decided.deliveries, configuration, case, patient or uid, now),
-        held_back=_deliveries(decided.held_back, configuration, case, patient or uid, now),
+        deliveries=_deliveries(decided.deliveries, configuration, case, patient or uid, now, same),
+        held_back=_deliveries(decided.held_back, configuration, case, patient or uid, now, same),
+    )
+
+
+def same_as_source(configuration: Configuration, source: str | None) -> frozenset[str]:
+    """The destinations that are the system which a study was imported from."""
+    known = configuration.sources.get(source) if source else None
+    if known is None:
+        return frozenset()
+    return frozenset(name for name, each in configuration.destinations.items() if same_system(known, name, each))
+
+
+def _without_return(decided: Decision, configuration: Configuration, same: frozenset[str]) -> Decision:
+    """The decision without what would only take the study back where it came from."""
+
+    def returns(planned: PlannedDelivery) -> bool:
+        pool = configuration.pools.get(planned.destination)
+        return not planned.back and same.issuperset([planned.destination] if pool is None else pool.of)
+
+    return replace(
+        decided,
+        deliveries=tuple(each for each in decided.deliveries if not returns(each)),
+        held_back=tuple(each for each in decided.held_back if not returns(each)),
+        not_back=tuple(each.destination for each in (*decided.deliveries, *decided.held_back) if returns(each)),
     )
 
 
@@ -131,12 +160,20 @@ def recipient_of(name: str, destination: Destination, digest: str) -> Recipient:
 
 
 def _deliveries(
-    planned: Sequence[PlannedDelivery], configuration: Configuration, case: Case, patient: str, now: datetime
+    planned: Sequence[PlannedDelivery],
+    configuration: Configuration,
+    case: Case,
+    patient: str,
+    now: datetime,
+    same: frozenset[str],
 ) -> tuple[JudgedDelivery, ...]:
-    """Each judged; what a rule names itself outweighs what a pool chose."""
+    """Each judged; what a rule names itself outweighs what a pool chose, and no pool chooses one of `same`."""
     found: dict[str, JudgedDelivery] = {}
     for each in planned:
         pool = configuration.pools.get(each.destination)
+        shares = (
+            {} if pool is None else {name: share for name, share in pool.of.items() if each.back or name not in same}
+        )
         verdicts = {
             name: judge(
                 case,
@@ -144,13 +181,13 @@ def _deliveries(
                 each.purpose,
                 now,
             )
-            for name in ([each.destination] if pool is None else pool.of)
+            for name in ([each.destination] if pool is None else shares)
         }
         if pool is None:
             found[each.destination] = JudgedDelivery(planned=each, verdict=verdicts[each.destination])
             continue
-        permitted = {name: weight for name, weight in pool.of.items() if isinstance(verdicts[name], Permit)}
-        name = choose(permitted, patient) or choose(pool.of, patient)
+        permitted = {name: share for name, share in shares.items() if isinstance(verdicts[name], Permit)}
+        name = choose(permitted, patient) or choose(shares, patient)
         if name is not None and name not in found:
             chosen = replace(each, destination=name, pool=each.destination)
             found[name] = JudgedDelivery(planned=chosen, verdict=verdicts[name])

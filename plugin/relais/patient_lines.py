@@ -91,7 +91,7 @@ def read_lines(lines: Iterable[tuple[int, str]], terms: Terms) -> Ready:
         if not line.strip():
             continue
         try:
-            patients.append((number, prepare(read_patient(_document(line), terms), terms.today)))
+            patients.append((number, prepare(read_patient(document_of(line), terms), terms.today)))
         except DocumentError as error:
             refused += 1
             troubles.extend(Trouble(line=number, problem=each).to_json() for each in error.problems[:3])
@@ -156,7 +156,8 @@ def _prepared(
     )
 
 
-def _document(line: str) -> object:
+def document_of(line: str) -> object:
+    """A line as JSON; raises DocumentError."""
     if len(line) > LONGEST_LINE:
         raise DocumentError([Problem("", "line-too-long", {"limit": LONGEST_LINE})])
     try:

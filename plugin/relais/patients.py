@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, null, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, null, select, update
 
 from relais.clock import Clock
 from relais.database import Database
 from relais.database.patient_tables import match, patient, patient_name
 from relais.database.tables import study
+from relais.database.worklist_tables import worklist_item
 from relais.decide import Studies
 from relais.domain.patients import Patient
 from relais.domain.states import MatchState
@@ -86,7 +87,9 @@ class Patients:
             return outcome
 
     def forget(self, crm_id: str, *, actor: str, reason: str, scope: Scope = None) -> list[str]:
-        """Forget the patient, and who was merged into them; answers the CrmIds. Their studies are identified again.
+        """Forget the patient, who was merged into them, and their orders; answers the CrmIds.
+
+        Their studies are identified again.
 
         Raises UnknownError.
         """
@@ -99,6 +102,7 @@ class Patients:
             studies = connection.execute(locked).all()
             self._store.drop(connection, gone)
             connection.execute(update(match).where(match.c.crm_id.in_(ids)).values(**_FORGOTTEN))
+            orders = connection.execute(delete(worklist_item).where(worklist_item.c.crm_id.in_(ids))).rowcount
             for each in studies:
                 self._let_go(connection, each, actor)
             self._tasks.schedule(
@@ -110,6 +114,7 @@ class Patients:
                 payload={"CrmIds": ids},
             )
             detail: dict[str, Any] = {"CrmId": crm_id, "Others": ids[1:], "Studies": len(studies), "Reason": reason}
+            detail |= {"Orders": orders} if orders else {}
             self._journal.record(connection, "patient.forgotten", actor=actor, **detail)
         return ids
 

@@ -55,11 +55,11 @@ class Reading:
             called_aet=row.origin["CalledAet"] or None,
             remote_ip=row.origin["RemoteIp"] or None,
             kind=row.origin["Kind"] or None,
+            source=row.origin.get("Source"),
+            route=row.origin.get("Route", True),
         )
         institutions = tuple({each["InstitutionName"]: None for each in series_tags if "InstitutionName" in each})
-        resolution = resolve_clinic(
-            origin, institutions, self._configuration.clinics, self._configuration.unknown_sender
-        )
+        resolution = self._clinic(origin, institutions)
         clinic = self._configuration.clinics.get(resolution.clinic) if resolution.clinic else None
         facts = Facts(
             study=attributes[-1] if attributes else {},
@@ -70,9 +70,17 @@ class Reading:
             clinic_region=clinic.region if clinic else None,
             time_zone=clinic.time_zone if clinic else "UTC",
             match_state=row.match_state,
+            urgency=row.origin.get("Urgency"),
         )
         patients = tuple(demographics(answer) for answer in answers)
         return Known(facts=facts, clinic_reason=_reason(resolution), tags=latest, patients=patients)
+
+    def _clinic(self, origin: Origin, institutions: tuple[str, ...]) -> Resolution:
+        """The clinic to which the imports of its source belong, or else the one that the study comes from."""
+        source = self._configuration.sources.get(origin.source) if origin.source else None
+        if source is not None and source.clinic is not None:
+            return Resolution(clinic=source.clinic, source=origin.source)
+        return resolve_clinic(origin, institutions, self._configuration.clinics, self._configuration.unknown_sender)
 
     def _tags(self, orthanc_id: str) -> Mapping[str, Any]:
         """An instance's attributes, as Orthanc answers them; none where it is gone."""
@@ -107,6 +115,7 @@ def _reason(resolution: Resolution) -> dict[str, Any]:
         "Level": resolution.level,
         "Ambiguous": resolution.ambiguous,
         "ByDefault": resolution.by_default,
+        "Source": resolution.source,
         "Evidence": [
             {"Clinic": each.clinic, "Pattern": each.pattern, "Value": each.value} for each in resolution.evidence
         ],

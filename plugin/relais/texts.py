@@ -59,6 +59,7 @@ PROBLEMS: dict[str, str] = {
     "secret-not-base64": _("must be a key in base64, with or without whsec_ before it"),
     "unknown-destination": _('no destination is named "{name}"'),
     "unknown-clinic": _('no clinic is named "{name}"'),
+    "nothing-to-import": _("name at least one study or series"),
     "unknown-source": _('no source is named "{name}"'),
     "unknown-keyword": _('"{name}" is not the keyword of a DICOM attribute'),
     "bad-name": _("a name has 1 to 64 letters, digits, - or _, and starts with a letter or a digit"),
@@ -163,7 +164,22 @@ PROBLEMS: dict[str, str] = {
     "expired": _("expired on {date}"),
     "fhir-without-patient": _("needs an input named resource with a Patient"),
     "link-without-patient": _("Link needs a CrmId; NoMatch must not have one"),
-    "source-unused": _("no destination moves from this source"),
+    "source-cannot-move": _('"{name}" is asked by HTTP: only a source of kind Dicom can C-MOVE'),
+    "same-as-pool": _('"{name}" is a pool; name the destination that is the same system'),
+    "levels-without-study": _("must have Study among them"),
+    "key-not-askable": _('"{name}" cannot be asked for: sequences, bytes and file headers are not matched'),
+    "bad-uid": _("must be a UID, or several with a backslash between them"),
+    "bad-date-range": _('"{name}" is neither a day such as 20260401 nor a range such as 20260401-20260430'),
+    "bad-time-range": _('"{name}" is neither a time such as 0930 nor a range such as 0930-1200'),
+    "one-step": _("must be a list of one item: an order has one scheduled step"),
+    "not-items": _("must be a list of at most {limit} items"),
+    "said-twice": _("is there twice, and differs"),
+    "bad-value": _("is not a value of this attribute (VR {vr})"),
+    "left-out-time": _("is left out at this clinic on that day: its clocks go forward"),
+    "id-differs": _("must be that of the address"),
+    "no-such-order": _('there is no order of ServiceRequest "{name}"'),
+    "accession-differs": _("must be that of the address"),
+    "not-an-object": _("must be an object"),
     "set-unused": _("no condition asks for this set"),
     "condition-unused": _("no rule asks for this condition"),
 }
@@ -217,6 +233,7 @@ LEVELS: dict[str, str] = {
     "Network": _("address {value} is in the network of {clinic} ({pattern})"),
     "InstitutionName": _("institution name {value} is that of {clinic} ({pattern})"),
 }
+BY_SOURCE = _("What is imported from {source} belongs to {clinic}")
 BY_DEFAULT = _("no clinic knows it: UnknownSender makes it that of {clinic}")
 NO_CLINIC = _("no clinic knows the AE titles, the address or the institution name")
 SEVERAL_CLINICS = _("several clinics claim the study: {reasons}")
@@ -229,7 +246,7 @@ MESSAGES: frozenset[str] = frozenset(
         *(message for table in (IN_SERIES, SERIES_WANTED) for message in table.values()),
         *(DID_YOU_MEAN, NO_VALUE, SEEN, MISSING, WANTS, EXCLUDES, NONE_HOLDS, ALL_HOLD),
         *(SERIES_FIT, SERIES_COUNTED, ONE_SERIES, NOT_IN_FORCE),
-        *(NOT_ASKED, DISABLED, BY_DEFAULT, NO_CLINIC, SEVERAL_CLINICS, *HOLDS),
+        *(NOT_ASKED, DISABLED, BY_DEFAULT, BY_SOURCE, NO_CLINIC, SEVERAL_CLINICS, *HOLDS),
     ]
 )
 """Every message of this module."""
@@ -281,6 +298,8 @@ def explain_clinic(resolution: Resolution, language: str) -> str:
     translate = gettext_for(language).gettext
     if resolution.by_default:
         return translate(BY_DEFAULT).format(clinic=resolution.clinic)
+    if resolution.source is not None:
+        return translate(BY_SOURCE).format(clinic=resolution.clinic, source=resolution.source)
     if resolution.level is None:
         return translate(NO_CLINIC)
     reasons = [

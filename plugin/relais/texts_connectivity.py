@@ -1,4 +1,4 @@
-"""Words for what tests of destinations find: what it is, and what a person can do about it."""
+"""Words for what tests of destinations and sources find: what it is, and what a person can do about it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ STEPS: Mapping[StepName, str] = {
     StepName.Http: _("HTTP and login"),
     StepName.Clock: _("Clock"),
     StepName.Query: _("QIDO-RS query"),
+    StepName.Question: _("Question for recent studies"),
     StepName.Write: _("Writing a file"),
     StepName.Store: _("Storing a test object"),
     StepName.Find: _("Finding the test object"),
@@ -133,6 +134,15 @@ ADVICE: Mapping[Advice, str] = {
     Advice.NotFound: _(
         "It said that it stored the test object, and does not find it. It may keep unknown patients apart, or be slow "
         "to index: look for the patient RELAIS-TEST there."
+    ),
+    Advice.QuestionRefused: _(
+        "It refused a question for studies ({Code}). Have our AE title allowed to query there, or choose its Profile."
+    ),
+    Advice.QuestionSilent: _(
+        "It did not answer a question for studies in time. It may be overloaded; or raise TimeoutSeconds."
+    ),
+    Advice.QuestionBroken: _(
+        "It broke off when it was asked for studies. Often our AE title is not allowed to query there."
     ),
     Advice.Unauthorized: _("It does not let us in. Check the user and the password, the token or the keys."),
     Advice.Forbidden: _("It knows us, and does not allow this. Ask its administrator for the right to do so."),

@@ -27,6 +27,14 @@ REASONS: Mapping[str, str] = {
 }
 """Why it is refused, by the code of a reason."""
 
+RETRIEVALS: Mapping[str, str] = {
+    "unknown-retriever": _(
+        "nobody with the AE title {aet} is among Retrievers or Destinations: add who it is to Retrievers"
+    ),
+    "retriever-of-other-clinics": _("{destination} may not fetch images of this clinic"),
+}
+"""The same, where somebody fetches by C-MOVE whom the law is not asked about."""
+
 PURPOSES: Mapping[Purpose, str] = {
     Purpose.Care: _("care"),
     Purpose.Quality: _("quality of care"),
@@ -41,7 +49,7 @@ PURPOSES: Mapping[Purpose, str] = {
 ARTICLE = _("{law} s. {section}")
 WITH_ARTICLES = _("{reason} ({articles})")
 
-MESSAGES = frozenset([*REASONS.values(), *PURPOSES.values(), ARTICLE, WITH_ARTICLES])
+MESSAGES = frozenset([*REASONS.values(), *RETRIEVALS.values(), *PURPOSES.values(), ARTICLE, WITH_ARTICLES])
 """Every message of this module."""
 
 
@@ -57,7 +65,7 @@ def say_refusal(reason: Mapping[str, Any], language: str) -> str:
     values = {name: str(value) for name, value in reason.get("Values", {}).items()}
     if "purpose" in values:
         values["purpose"] = say_purpose(values["purpose"], language)
-    text = translate(REASONS[reason["Refused"]]).format_map(values)
+    text = translate({**REASONS, **RETRIEVALS}[reason["Refused"]]).format_map(values)
     articles = [translate(ARTICLE).format(law=law, section=section) for law, section in _articles(reason)]
     return translate(WITH_ARTICLES).format(reason=text, articles=", ".join(articles)) if articles else text
 

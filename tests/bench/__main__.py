@@ -8,6 +8,7 @@ from time import monotonic
 
 from tests.bench import (
     footprint,
+    importing,
     ingest,
     kinds,
     lanes,
@@ -16,12 +17,15 @@ from tests.bench import (
     network,
     pages,
     patients,
+    querying,
     receiving,
     replay,
     rivals,
     routing,
     rules,
     tasks,
+    watching,
+    worklist,
 )
 from tests.bench.figures import Figure, table
 from tests.bench.report import report
@@ -42,6 +46,10 @@ BENCHMARKS: Mapping[str, Callable[[Scale], list[Figure]]] = {
     "patients": patients.run,
     "ledger": ledger.run,
     "replay": replay.run,
+    "querying": querying.run,
+    "importing": importing.run,
+    "watching": watching.run,
+    "worklist": worklist.run,
     "footprint": footprint.run,
 }
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "benchmarks.md"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench import lanes, rivals
+from tests.bench import lanes, querying, rivals, watching, worklist
 from tests.bench.figures import Figure, table
 from tests.bench.servers import QUIET_SECONDS, SMALL_CACHE
 
@@ -69,6 +69,18 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   rules of five conditions on either side, of which about one in ten holds. The clock runs from the question over REST
   to the last study, the start of the other process included. For the ratio the same router routes other studies, in
   turn with and without a replay that runs from before their first image to after their last.
+- **Querying**: ten sources in one process, each with {found} studies of the patient, of which one takes {slow:g} s to
+  its first answer; a tenth takes connections and never answers. The clock runs from the question over REST to the
+  answer of REST that has the first studies, or the last of those from sources that answer; it is asked every {ask:g} s,
+  and every {later:g} s once there are some.
+- **Importing**: from an Orthanc with both servers known to it; ours begins with the order over REST, and ends when the
+  import is complete, the proof of every image included. The peer is a bare Orthanc that is told to retrieve all
+  studies of the same source at once, and moves them one by one, to the last image. The proof's share is the time of the
+  same import once more, when everything is there: it lists and compares again, and fetches nothing.
+- **Watching**: time is virtual. The source's day is ahead by {skew}, it cuts its answers at {rows} studies in silence,
+  and is asked every {every}. That a study is never seen, or twice, ends the benchmark.
+- **Worklist**: orders evenly over {days} days and {stations} machines; the times are those of dcmtk's own log, from the
+  request of `findscu` to its last answer, without the start of its process and the association.
 - **Patients**: a file of invented people, one JSON document a line, is imported by the task that does it in
   production; then some are changed one by one, and studies of people among them are looked up and decided, one at a
   time, on an index that is in memory. Bytes are those of the keys and of the counts of names.
@@ -104,6 +116,15 @@ def report(figures: Iterable[Figure], seconds: float) -> str:
         retry=rivals.RETRY_SECONDS,
         longer=rivals.STILL_SECONDS + rivals.RETRY_SECONDS,
         cache=SMALL_CACHE["MaximumStorageCacheSize"],
+        found=querying.STUDIES,
+        slow=querying.SLOW_SECONDS,
+        ask=querying.LOOK,
+        later=querying.LATER,
+        skew=watching.SKEW,
+        rows=watching.ROWS,
+        every=watching.EVERY,
+        days=worklist.DAYS,
+        stations=worklist.STATIONS,
         environment=machine,
     )
 

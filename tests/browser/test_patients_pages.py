@@ -72,3 +72,43 @@ def test_how_patients_came_is_shown_to_who_may_import(crm: Reviewing, open_page:
     page = open_page(f"{crm.router.url}/relais/app/patients", user="vera")
     expect(page.get_by_text("The CRM has")).to_be_visible()
     expect(page.locator("#imports li")).to_have_count(0)
+
+
+def test_records_are_merged_taken_apart_and_forgotten_with_what_follows(crm: Reviewing, open_page: OpenPage) -> None:
+    for number in ("P-5001", "P-5002"):
+        crm.ask("PUT", f"patients/{number}", patient(number, "Lavoie", "Rose", "1955-01-0" + number[-1], "F"))
+    root = f"{crm.router.url}/relais/app/patients"
+    page = open_page(f"{root}/P-5001", user="root")
+    dialog = page.get_by_role("dialog")
+
+    def because(reason: str, word: str) -> None:
+        dialog.get_by_label("Why? The audit keeps it.").fill(reason)
+        dialog.get_by_role("button", name=word).click()
+
+    page.get_by_text("It is the same person as another record").click()
+    page.get_by_label("Number").fill("P-5002")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Merge").click()
+    expect(dialog).to_contain_text("one was born on Jan 1, 1955, the other on Jan 2, 1955")
+    because("two cards", "Merge")
+    expect(page).to_have_url(f"{root}/P-5002")
+    merged = page.get_by_role("region", name="Merged into this record")
+    expect(merged).to_contain_text("CRM number P-5001")
+
+    merged.get_by_role("button", name="Take apart").click()
+    expect(dialog).to_contain_text("Lavoie, Rose (P-5001) is a patient of their own again.")
+    because("sisters", "Take apart")
+    expect(page).to_have_url(f"{root}/P-5001")
+
+    page.get_by_text("Forget this patient").click()
+    page.get_by_role("button", name="Forget").click()
+    expect(dialog).to_contain_text("This cannot be undone.")
+    because("she asked for it", "Forget")
+    expect(page).to_have_url(root)
+    reasons = {
+        action: crm.ask("GET", f"audit?Action=patient.{action}&Limit=1")["Items"][0]["Detail"]["Reason"]
+        for action in ("merged", "unmerged", "forgotten")
+    }
+    assert reasons == {"merged": "two cards", "unmerged": "sisters", "forgotten": "she asked for it"}
+    page = open_page(f"{root}/P-1001", user="vera")
+    expect(page.get_by_text("Forget this patient")).to_have_count(0)

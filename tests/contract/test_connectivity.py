@@ -12,15 +12,19 @@ from sqlalchemy import func, insert, select
 
 from relais.audit import verify
 from relais.configuration import Configuration, load
-from relais.connectivity import KEPT, LANE, Connectivity, TestRunningError
+from relais.connectivity import KEPT, LANE, Connectivity, TestRunningError, of_source
 from relais.database import Database
 from relais.database.tables import audit, connectivity, task
 from relais.errors import UnknownError
 from relais.journal import Journal
+from relais.orthanc import Orthanc
 from relais.tasks import Claim, StaleClaimError, Tasks
 from relais.transports.probes import Ourselves
+from relais.transports.sources.opening import open_source
 from relais.worker import StoppingError
 from tests.servers.clock import FakeClock
+from tests.servers.dicom import make_study
+from tests.servers.intelepacs import SETTINGS, IntelePacs
 from tests.servers.ports import free_port
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.scp import ArchiveScp
@@ -32,24 +36,28 @@ DAY = timedelta(hours=24)
 class Examiner:
     """What tests two destinations: `vna`, an archive that answers, and `gone`, where nobody listens."""
 
-    def __init__(self, database: Database, clock: FakeClock, tasks: Tasks, journal: Journal, port: int) -> None:
+    def __init__(
+        self, database: Database, clock: FakeClock, tasks: Tasks, journal: Journal, port: int, pacs: int = 1
+    ) -> None:
         self.database = database
         self.clock = clock
         self.tasks = tasks
         self.stopping = threading.Event()
         self._journal = journal
-        self._ports = {"vna": port, "gone": free_port()}
+        self._ports = {"vna": port, "gone": free_port(), "pacs": pacs}
         self.steps = self.made({"vna": 24})
 
     def made(self, hours: dict[str, float]) -> Connectivity:
         """The step, with these schedules."""
+        configuration, ours = self._configuration(hours), Ourselves.of({})
         return Connectivity(
             database=self.database,
             clock=self.clock,
             tasks=self.tasks,
             journal=self._journal,
-            configuration=self._configuration(hours),
-            ourselves=Ourselves.of({}),
+            configuration=configuration,
+            ourselves=ours,
+            sources={name: open_source(Orthanc(""), name, each, ours) for name, each in configuration.sources.items()},
             stopping=self.stopping,
         )
 
@@ -79,8 +87,18 @@ class Examiner:
                 **({"TestEveryHours": hours[name]} if name in hours else {}),
             }
             for name, port in self._ports.items()
+            if name != "pacs"
         }
-        return load({"Destinations": destinations}, directory=Path())
+        pacs = {"Kind": "Dicom", "Aet": "PACS", "Host": "127.0.0.1", "TimeoutSeconds": 2}
+        sources = {
+            "pacs": {
+                **pacs,
+                "Port": self._ports["pacs"],
+                "CallingAet": "RELAIS",
+                "TestEveryHours": hours.get("pacs", 0),
+            },
+        }
+        return load({"Destinations": destinations, "Sources": sources}, directory=Path())
 
 
 @pytest.fixture
@@ -228,3 +246,38 @@ def test_the_newest_tests_are_kept(examiner: Examiner) -> None:
         others = select(func.count()).where(connectivity.c.destination == "vna")
         assert connection.execute(others).scalar() == KEPT + 3
     assert all(each.broken_at is None for each in verify(examiner.database))
+
+
+def test_a_source_is_tested_by_a_question(
+    database: Database, clock: FakeClock, tasks: Tasks, journal: Journal, archive: ArchiveScp
+) -> None:
+    with IntelePacs("PACS", SETTINGS["B"]) as pacs:
+        pacs.hold(make_study().instances)
+        examiner = Examiner(database, clock, tasks, journal, archive.port, pacs.port)
+        outcome = examiner.steps.test_source("pacs", actor="alice", reason="new firewall")
+        names = [each["Name"] for each in outcome.steps]
+        assert (names, outcome.grade) == (["Name", "Connection", "Association", "Echo", "Question"], "Passed")
+        assert examiner.steps.history(of_source("pacs")) == [outcome]
+        assert examiner.steps.history("pacs") == []
+        (event,) = examiner.events()
+        assert (event.action, event.detail["Source"], event.detail["Reason"]) == (
+            "source.tested",
+            "pacs",
+            "new firewall",
+        )
+        pacs.find_answers.append(0xA900)
+        refused = examiner.steps.test_source("pacs", actor="alice", reason="again")
+        assert (refused.grade, refused.steps[-1]["Advice"], refused.steps[-1]["Facts"]["Code"]) == (
+            "Failed",
+            ["question-refused"],
+            "A900",
+        )
+        with pytest.raises(UnknownError):
+            examiner.steps.test_source("vna", actor="alice", reason="no source")
+        clock.advance(DAY)
+        scheduled = examiner.made({"pacs": 24})
+        scheduled.schedule()
+        (claim,) = examiner.claim()
+        scheduled(claim)
+        assert scheduled.history(of_source("pacs"))[0].actor == "relais"
+        assert examiner.waiting()["test:source:pacs"].run_at == clock.now() + DAY

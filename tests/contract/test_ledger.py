@@ -256,7 +256,7 @@ def fail_over(database: Database, clock: FakeClock, tasks: Tasks, journal: Journ
         tasks=tasks,
         journal=journal,
         ledger=ledger,
-        destinations=CONFIGURATION.destinations,
+        configuration=CONFIGURATION,
     )
     for claim in tasks.claim(tasks.due({"studies": 100})):
         failover(claim)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from relais.configuration import load
+from relais.configuration import DicomSource, load
 from relais.configuration.destinations import DicomDestination, MoveDestination
 from relais.orthanc import Orthanc
 from relais.transports import Content
@@ -33,6 +33,7 @@ def move_transport(orthanc: Orthanc, port: int, **options: Any) -> MoveTransport
     configured = destination(section, {"pacs": pacs})
     assert isinstance(configured, MoveDestination)
     source = load({"Sources": {"pacs": pacs}}, directory=Path()).sources["pacs"]
+    assert isinstance(source, DicomSource)
     return MoveTransport(orthanc, "vna", configured, Stored(orthanc), source)
 
 

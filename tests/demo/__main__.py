@@ -15,8 +15,9 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from tests.demo.orders import order_of_tomorrow, orders_of_today
 from tests.demo.people import PEOPLE, register
-from tests.demo.samples import SAMPLES, SECRET, SECRET_VARIABLE, Sample, relais_section
+from tests.demo.samples import PRIORS, SAMPLES, SECRET, SECRET_VARIABLE, Sample, relais_section
 from tests.servers.dicom import Study, send
 from tests.servers.orthanc import OrthancServer, Rest
 from tests.servers.ports import free_port
@@ -65,6 +66,10 @@ class Network:
         query = {"Level": "Study", "Query": {"StudyInstanceUID": study.uid}}
         job = {"Resources": self.pacs.rest.post("/tools/find", query), "Synchronous": True}
         self.pacs.rest.post("/modalities/relais/store", job)
+
+    def remember(self, study: Study) -> None:
+        """Put a study of earlier years into the PACS, which tells nobody."""
+        send(study, self.pacs.dicom_port, called_aet=self.pacs.aet)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +154,11 @@ def main() -> None:
         print(f"Pages: {network.router.url}/relais/app/   Orthanc: {network.router.url}/app/explorer.html")
         register(network.router.rest)
         print(f"The CRM has told of its {len(PEOPLE)} patients.")
+        for order in orders_of_today():
+            network.router.rest.post("/relais/v1/worklist", order)
         done = _flow(network, options.timeout, ended)
         _tell_matches(network.router)
+        done = _prepare_tomorrow(network, options.timeout) and done
         if options.once or ended.is_set():
             sys.exit(0 if done else 1)
         print("Everything keeps running. Ctrl-C ends all of it.", flush=True)
@@ -185,6 +193,31 @@ def _tell_matches(router: OrthancServer) -> None:
         f"{states['Review']} wait for a person: {router.url}/relais/app/reviews",
         flush=True,
     )
+
+
+def _prepare_tomorrow(network: Network, timeout: float) -> bool:
+    """Say what became of today's orders, then give tomorrow's, and see that its earlier studies come from the PACS."""
+    router = network.router.rest
+    orders = router.get("/relais/v1/worklist?Limit=100")["Items"]
+    completed = sum(each["State"] == "Completed" for each in orders)
+    print(f"{completed} of {len(orders)} orders of today are completed: {network.router.url}/relais/app/worklist")
+    for number, prior in enumerate(PRIORS):
+        network.remember(prior.study(seed=50 + number))
+    router.post("/relais/v1/worklist", order_of_tomorrow())
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        imports = router.get("/relais/v1/imports?Cause=Prefetch&State=Completed")["Items"]
+        if imports:
+            images = sum(each["Received"] for each in imports)
+            print(
+                f"For tomorrow's appointment {images} images of earlier years came from the PACS, each accounted for: "
+                f"{network.router.url}/relais/app/imports",
+                flush=True,
+            )
+            return True
+        time.sleep(0.3)
+    print("Nothing was fetched for tomorrow's appointment.", flush=True)
+    return False
 
 
 def _send_all(network: Network, ended: threading.Event) -> None:

@@ -48,6 +48,11 @@ def person(name: str, identifier: str, birth_date: str, sex: str) -> Mapping[str
     return {"PatientName": name, "PatientID": identifier, "PatientBirthDate": birth_date, "PatientSex": sex}
 
 
+def _ordered(accession_number: str, description: str) -> Mapping[str, str]:
+    """What a machine writes that took the order from its worklist."""
+    return {"AccessionNumber": accession_number, "StudyDescription": description}
+
+
 EMILIE = person("Tremblay^Émilie", "TREE84051712", "19840517", "F")
 LUC = person("Gagné^Jean-Luc", "GAGJ71112208", "19711122", "M")
 ZOE = person("Bélanger^Zoé", "BELZ15530311", "20150303", "F")
@@ -62,12 +67,12 @@ OTTAWA = ("NNT", "OTTAWA")
 PACS = ("INTELEPACS", "RELAIS")
 
 SAMPLES = (
-    Sample(modality="PX", patient=EMILIE, tags={"StudyDescription": "Panoramique"}, way=OUTREMONT),
-    Sample(modality="IO", patient=EMILIE, images=4, tags={"StudyDescription": "Interproximales"}, way=OUTREMONT),
+    Sample(modality="PX", patient=EMILIE, tags=_ordered("D-1001", "Panoramique"), way=OUTREMONT),
+    Sample(modality="IO", patient=EMILIE, images=4, tags=_ordered("D-1002", "Interproximales"), way=OUTREMONT),
     Sample(modality="IO", patient=ZOE, images=2, tags={"StudyDescription": "Rétroalvéolaires"}, way=GATINEAU),
-    Sample(modality="CT", patient=LUC, images=40, tags={"StudyDescription": "Tomographie, implant"}, way=OUTREMONT),
+    Sample(modality="CT", patient=LUC, images=40, tags=_ordered("D-1003", "Tomographie, implant"), way=OUTREMONT),
     Sample(modality="PX", patient=OLIVIA, tags={"StudyDescription": "Panoramic"}, way=OTTAWA),
-    Sample(modality="IO", patient=NOAH, images=18, tags={"StudyDescription": "Série complète"}, way=GATINEAU),
+    Sample(modality="IO", patient=NOAH, images=18, tags=_ordered("D-1004", "Série complète"), way=GATINEAU),
     Sample(modality="PX", patient=NOAH_OR_NATHAN, tags={"StudyDescription": "Panoramique"}, way=GATINEAU),
     Sample(modality="CT", patient=OLIVIA, images=24, tags={"StudyDescription": "Cone beam, airway"}, way=OTTAWA),
     Sample(modality="OT", patient=ANDRE, tags={"StudyDescription": "Photographie"}, way=GATINEAU),
@@ -87,6 +92,30 @@ SAMPLES = (
 )
 
 
+PRIORS = (
+    Sample(
+        modality="PX",
+        patient=EMILIE,
+        tags={"StudyDate": "20240311", "StudyDescription": "Panoramique, il y a deux ans"},
+        way=PACS,
+    ),
+    Sample(
+        modality="CT",
+        patient=EMILIE,
+        images=24,
+        tags={"StudyDate": "20250902", "StudyDescription": "Tomographie, sinus"},
+        way=PACS,
+    ),
+    Sample(
+        modality="IO",
+        patient=LUC,
+        images=6,
+        tags={"StudyDate": "20250118", "StudyDescription": "Rétroalvéolaires"},
+        way=PACS,
+    ),
+)
+"""What the PACS has of earlier years, and sends nobody by itself."""
+
 SECRET_VARIABLE = "RELAIS_DEMO_SECRET"
 """Where the router finds what its CRM is signed for with: a database keeps no secrets."""
 
@@ -103,7 +132,11 @@ def relais_section(vna_qc: int, vna_on: int, pacs: int, crm: str) -> Mapping[str
             "gatineau": _clinic("Centre dentaire de Gatineau", "CA-QC", "GATINEAU", "*Gatineau*"),
             "ottawa": _clinic("Rideau Dental", "CA-ON", "OTTAWA", "Rideau*"),
         },
-        "Sources": {"intelepacs": {**here, "Aet": "INTELEPACS", "Port": pacs}},
+        "Sources": {
+            "intelepacs": {**here, "Aet": "INTELEPACS", "Port": pacs, "Profile": "Orthanc"}  # an Orthanc plays it
+        },
+        "Watches": {"archives": {"Source": "intelepacs", "EverySeconds": 60, "Days": 7, "Then": "Announce"}},
+        "Prefetch": {"Enabled": True, "LeadHours": 72},
         "Destinations": {
             "vna-qc": {**here, "Aet": "VNA_QC", "Port": vna_qc, "Jurisdiction": _in("CA-QC")},
             "vna-on": {

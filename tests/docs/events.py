@@ -75,10 +75,34 @@ MEANINGS: Mapping[str, Event] = {
         when="A destination that was down took images again. Whatever waited for it is sent now.",
         data={"Destination": "vna-qc"},
     ),
+    "import.completed": Event(
+        when="An import of studies ended: `State` is Completed where every instance that the source has is here, "
+        "Failed where some are not, or Canceled. `imports/{Import}` names them.",
+        data={
+            "Import": 12,
+            "Source": "hospital",
+            "Cause": "Person",
+            "State": "Failed",
+            "Studies": 2,
+            "Expected": 214,
+            "Received": 213,
+        },
+    ),
+    "study.announced": Event(
+        when="A watch saw a study that is new at its source, or `Changed`, and does not import it: it only announces, "
+        "or it is `Unclear` whether it looks for the study, as the source does not tell.",
+        data=_study(Watch="new-ct", Source="hospital", Changed=False, Unclear=False),
+    ),
+    "worklist.completed": Event(
+        when="The study of an order is here, and was decided. Sent once for an order, with its first study; "
+        "with `Clinic` and `CrmId` where the order has them.",
+        data=_study(Order=31, AccessionNumber="A1001", CrmId="C-1001"),
+    ),
     "security.alert": Event(
         when="Somebody in charge of privacy must look; `Kind` says at what. `delivery-refused`: it was blocked. "
         "`matching-stopped`: the breaker stopped automatic matching, for `Reason`. "
-        "`way-out-refused`: a caller tried a way out of Orthanc's own, with `Method`, `Route`, `RemoteIp` and `Times`.",
+        "`way-out-refused`: a caller tried a way out of Orthanc's own, with `Method`, `Route`, `RemoteIp` and `Times`. "
+        "`retrieval-refused`: somebody asked by C-MOVE for what `Target` may not have, for `Reasons`.",
         data=_study(
             Kind="delivery-refused",
             Delivery=7,

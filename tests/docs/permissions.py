@@ -12,8 +12,8 @@ MEANINGS = {
     Permission.ChangeStudies: "Decide studies again, hold and release them",
     Permission.ViewDeliveries: "See deliveries and their attempts",
     Permission.ChangeDeliveries: "Retry, hold, release, cancel and redirect deliveries, one or many",
-    Permission.ViewDestinations: "See destinations, the state of their lanes, their last hours and tests",
-    Permission.ChangeDestinations: "Pause, resume and test destinations",
+    Permission.ViewDestinations: "See destinations, the state of their lanes, their last hours and tests; see sources",
+    Permission.ChangeDestinations: "Pause, resume and test destinations; test sources",
     Permission.ViewNotifications: "See notifications and subscribers",
     Permission.ChangeNotifications: "Send notifications again, enable subscribers",
     Permission.ViewTasks: "See tasks, dead letters above all",
@@ -31,6 +31,12 @@ MEANINGS = {
     Permission.ChangeMatching: "Let automatic matching go on after the breaker stopped it",
     Permission.ViewRestrictions: "See restrictions, with the ids of the patients whom they are about",
     Permission.ChangeRestrictions: "Set and lift restrictions of studies and patients",
+    Permission.ViewImports: "See imports, watches and prefetches, and what they lack",
+    Permission.ChangeImports: "Import studies from sources, cancel imports and retry them",
+    Permission.ChangeWatches: "Let a watch poll now, pause and resume it",
+    Permission.ViewOrders: "See orders, with their patients",
+    Permission.ChangeOrders: "Add, change and cancel orders, one or in bulk, and as FHIR",
+    Permission.AskSources: "Ask other PACS for patients, studies, series and images, those of one's clinics",
     Permission.UseWaysOut: "Take Orthanc's own ways out: its routes that send, past the rules",
 }
 

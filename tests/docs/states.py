@@ -10,7 +10,10 @@ from relais.domain.states import (
     DELIVERY,
     IMPORT,
     NOTIFICATION,
+    ORDER,
     OWED,
+    PREFETCH,
+    RETRIEVAL,
     REVIEW,
     STUDY,
     TASK,
@@ -18,6 +21,9 @@ from relais.domain.states import (
     DeliveryState,
     ImportState,
     NotificationState,
+    OrderState,
+    PrefetchState,
+    RetrievalState,
     ReviewState,
     State,
     StudyState,
@@ -46,6 +52,13 @@ MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
         DeliveryState.Blocked: "[The law](../explanation/residency.md) refuses it. It is judged anew by itself.",
         DeliveryState.Canceled: "No longer owed: a person says so, or no rule asks for it any more.",
     },
+    "Order": {
+        OrderState.Scheduled: "Offered to machines.",
+        OrderState.InProgress: "A machine said that it began (MPPS).",
+        OrderState.Completed: "Its study is here, or a machine said that it ended.",
+        OrderState.Canceled: "The CRM, a person or a machine says that it will not be carried out.",
+        OrderState.Expired: "Nobody carried it out in time. A study that comes still later completes it.",
+    },
     "Notification": {
         NotificationState.Scheduled: "Waits for its first or next attempt.",
         NotificationState.Completed: "The subscriber answered 2xx.",
@@ -70,10 +83,24 @@ MEANINGS: Mapping[str, Mapping[StrEnum, str]] = {
         ReviewState.Withdrawn: "No longer asked: the study was matched by itself, or is nobody's by now.",
     },
     "Import": {
-        ImportState.Running: "Patients come in. A restart goes on where it was.",
-        ImportState.Completed: "Every line was read; `Refused` counts those that were not taken.",
-        ImportState.Failed: "Broken off: `Error` says why. What was taken stays.",
-        ImportState.Canceled: "A person ended it. What was taken stays.",
+        ImportState.Running: "Patients, or studies, come in. A restart goes on where it was.",
+        ImportState.Completed: "Of patients: every line was read; `Refused` counts those that were not taken. "
+        "Of studies: every instance that the source has is here.",
+        ImportState.Failed: "Broken off: `Error` says why, or what is missing is named. What was taken stays.",
+        ImportState.Canceled: "A person ended it. What was taken stays; of studies it can be begun again.",
+    },
+    "Retrieval": {
+        RetrievalState.Scheduled: "Waits for its turn, or for another round: `NextAttempt` says until when.",
+        RetrievalState.InProgress: "The source is asked what it has, or told to send what is missing.",
+        RetrievalState.Completed: "Every instance that the source has of it is here.",
+        RetrievalState.Failed: "Given up: `LastError` says why, and `MissingInstances` what is not here.",
+        RetrievalState.Canceled: "A person ended it, or its order was dropped.",
+    },
+    "Prefetch": {
+        PrefetchState.Scheduled: "Waits for `RunAt`, or for sources that did not answer.",
+        PrefetchState.Completed: "The sources were asked, and what matters is imported; `Notes` say what was left out.",
+        PrefetchState.Failed: "No source answered.",
+        PrefetchState.Canceled: "The order was canceled, or expired.",
     },
 }
 """What each state means, by the heading of its table."""
@@ -144,6 +171,21 @@ def describe_review() -> str:
 def describe_import() -> str:
     """The states of a bulk import of patients."""
     return _describe("Import", IMPORT)
+
+
+def describe_retrieval() -> str:
+    """The states of the fetching of one study."""
+    return _describe("Retrieval", RETRIEVAL)
+
+
+def describe_prefetch() -> str:
+    """The states of the search for an order's priors."""
+    return _describe("Prefetch", PREFETCH)
+
+
+def describe_order() -> str:
+    """The states of an order."""
+    return _describe("Order", ORDER)
 
 
 def describe_errors() -> str:

@@ -98,7 +98,13 @@ def test_exists_false_is_how_to_ask_for_no_value() -> None:
 
 FACTS_OF_FIELDS = Facts.from_json(
     {
-        "Origin": {"CallingAet": "CS8100", "CalledAet": "OUTREMONT", "RemoteIp": "10.1.2.3", "Kind": "DicomProtocol"},
+        "Origin": {
+            "CallingAet": "CS8100",
+            "CalledAet": "OUTREMONT",
+            "RemoteIp": "10.1.2.3",
+            "Kind": "DicomProtocol",
+            "Source": "hospital",
+        },
         "Clinic": "outremont",
         "ClinicRegion": "CA-QC",
         "TimeZone": "America/Toronto",

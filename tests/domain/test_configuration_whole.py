@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from relais.configuration import Configuration, ConfigurationErrors, Secret, load
 from relais.configuration.models import Section
 from relais.configuration.options import options
+from relais.configuration.sources import PROFILES, Profile, same_system
 from relais.domain.document import Document
 
 HERE = {"Kind": "Dicom", "Aet": "VNA", "Host": "10.0.0.9", "Port": 104}
@@ -26,6 +27,7 @@ SECRETS: dict[str, Any] = {
     },
     "Subscribers": {"crm": {"Url": "https://c", "Secret": SIGNING}},
     "PatientSources": {"crm": {"Url": "https://d", "Token": "hidden-crm"}},
+    "Sources": {"web": {"Kind": "DicomWeb", "Url": "https://e", "User": "u", "Password": "hidden-source"}},
 }
 """A secret in every place that takes one; the test below counts the places."""
 
@@ -50,7 +52,7 @@ def test_no_secret_survives_in_what_is_shown_and_kept() -> None:
     shown = json.dumps(configuration.document)
     assert "hidden" not in shown
     assert SIGNING not in shown
-    assert shown.count("***") == 8
+    assert shown.count("***") == 9
     assert "hidden" not in repr(configuration)
 
 
@@ -62,6 +64,8 @@ def test_every_place_that_takes_a_secret_is_among_them() -> None:
         "Destinations.<name>.Deidentify.Key",
         "Subscribers.<name>.Secret",
         "PatientSources.<name>.Token",
+        "Sources.<name>.Password",
+        "Sources.<name>.Token",
     }
     typed = {
         (model.__name__, name)
@@ -151,3 +155,63 @@ def test_every_kind_has_an_address(destination: Any, address: str) -> None:
     pacs = {"Kind": "Dicom", "Aet": "PACS", "Host": "10.0.0.5", "Port": 104}
     configuration = load_here({"Sources": {"pacs": pacs}, "Destinations": {"a": destination}})
     assert configuration.destinations["a"].address == address
+
+
+PACS = {"Kind": "Dicom", "Aet": "PACS", "Host": "10.0.0.5", "Port": 104}
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        (
+            {"Sources": {"pacs": {**PACS, "Kind": "Ftp"}}},
+            'Sources.pacs.Kind: "Ftp" is not one of these: Dicom or DicomWeb',
+        ),
+        ({"Sources": {"pacs": {**PACS, "Levels": ["Series"]}}}, "Sources.pacs.Levels: must have Study among them"),
+        ({"Sources": {"pacs": {**PACS, "SameAs": "vna"}}}, 'Sources.pacs.SameAs: no destination is named "vna"'),
+        ({"Watches": {"new": {"Source": "pacs"}}}, 'Watches.new.Source: no source is named "pacs"'),
+        (
+            {"Sources": {"pacs": PACS}, "Watches": {"new": {"Source": "pacs", "EverySeconds": 1}}},
+            "Watches.new.EverySeconds: must lie between 10 and 10000000",
+        ),
+        ({"Prefetch": {"Sources": ["pacs"]}}, 'Prefetch.Sources[0]: no source is named "pacs"'),
+        (
+            {
+                "Sources": {"web": {"Kind": "DicomWeb", "Url": "https://a"}},
+                "Destinations": {"vna": {"Kind": "DicomMove", "Source": "web", "Aet": "VNA"}},
+            },
+            'Destinations.vna.Source: "web" is asked by HTTP: only a source of kind Dicom can C-MOVE',
+        ),
+        (
+            {
+                "Sources": {"pacs": {**PACS, "SameAs": "pool"}},
+                "Destinations": {"vna": HERE, "pool": {"Kind": "Pool", "Of": {"vna": 1}}},
+            },
+            'Sources.pacs.SameAs: "pool" is a pool; name the destination that is the same system',
+        ),
+    ],
+)
+def test_a_source_that_cannot_be_meant_is_refused(section: Any, words: str) -> None:
+    assert words_of(section) == [words]
+
+
+def test_a_profile_says_what_the_source_does_not() -> None:
+    given = {**PACS, "Profile": "IntelePACS", "Limit": 200, "Levels": ["Patient", "Study"]}
+    manners = load_here({"Sources": {"pacs": given}}).sources["pacs"].manners
+    assert (manners.limit, manners.timeout, [each.value for each in manners.levels]) == (200, 60, ["Patient", "Study"])
+    assert load_here({"Sources": {"pacs": PACS}}).sources["pacs"].manners == PROFILES[Profile.Generic]
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "same"),
+    [
+        (PACS, {**PACS, "Host": "10.0.0.5"}, True),
+        (PACS, {**PACS, "Port": 105}, False),
+        ({**PACS, "SameAs": "vna"}, {**PACS, "Port": 105}, True),
+        ({"Kind": "DicomWeb", "Url": "https://A/x/"}, {"Kind": "DicomWeb", "Url": "https://a:443/x"}, True),
+        ({"Kind": "DicomWeb", "Url": "https://a/x"}, {"Kind": "OrthancPeer", "Url": "https://a"}, False),
+    ],
+)
+def test_the_destination_that_is_the_source_itself_is_known(source: Any, destination: Any, same: bool) -> None:
+    loaded = load_here({"Sources": {"pacs": source}, "Destinations": {"vna": destination}})
+    assert same_system(loaded.sources["pacs"], "vna", loaded.destinations["vna"]) is same

@@ -188,6 +188,8 @@ def test_documents_differ_where_their_json_does(before: dict[str, Any], after: d
         changed("Approval", "Never"),
         changed("Users", "olive", "Roles", ["Operator", "PrivacyOfficer"]),
         changed("Users", "zoe", {"Roles": ["Administrator"], "Clinics": ["*"]}),
+        changed("Retrievers", {"room": {"Aets": ["READING*"]}}),
+        changed("UnknownRetrievers", "Allow"),
     ],
 )
 def test_what_bears_on_residency_is_seen_in_both_directions(after: dict[str, Any]) -> None:

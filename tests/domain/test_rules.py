@@ -34,7 +34,9 @@ FACTS = Facts(
         {"Modality": ("PX",), "SeriesNumber": ("2",), "ImageType": ("ORIGINAL", "PRIMARY")},
         {"Modality": ("CT",), "SliceThickness": ("0.50",)},
     ),
-    origin=Origin(calling_aet="CS8100 ", called_aet="RELAIS", remote_ip="10.1.2.3", kind="DicomProtocol"),
+    origin=Origin(
+        calling_aet="CS8100 ", called_aet="RELAIS", remote_ip="10.1.2.3", kind="DicomProtocol", source="hospital"
+    ),
     clinic="outremont",
     clinic_region="CA-QC",
     time_zone="America/Toronto",

@@ -10,7 +10,10 @@ from relais.domain.states import (
     DELIVERY,
     IMPORT,
     NOTIFICATION,
+    ORDER,
     OWED,
+    PREFETCH,
+    RETRIEVAL,
     REVIEW,
     STUDY,
     TASK,
@@ -18,6 +21,9 @@ from relais.domain.states import (
     DeliveryState,
     ImportState,
     NotificationState,
+    OrderState,
+    PrefetchState,
+    RetrievalState,
     ReviewState,
     StudyState,
     TaskState,
@@ -33,6 +39,9 @@ TABLES: list[tuple[type[StrEnum], Mapping[Any, frozenset[Any]], StrEnum]] = [
     (VersionState, VERSION, VersionState.Draft),
     (ReviewState, REVIEW, ReviewState.Open),
     (ImportState, IMPORT, ImportState.Running),
+    (OrderState, ORDER, OrderState.Scheduled),
+    (RetrievalState, RETRIEVAL, RetrievalState.Scheduled),
+    (PrefetchState, PREFETCH, PrefetchState.Scheduled),
 ]
 
 

@@ -7,6 +7,7 @@ from string import Formatter
 import pytest
 from babel.messages.pofile import read_po
 
+from relais import texts_sources
 from relais.domain.document import Problem
 from relais.texts import LOCALES, MESSAGES, gettext_for, word
 
@@ -15,7 +16,7 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-@pytest.mark.parametrize("message", sorted(MESSAGES))
+@pytest.mark.parametrize("message", sorted(MESSAGES | texts_sources.MESSAGES))
 def test_every_message_is_in_french_with_the_same_values(message: str) -> None:
     french = gettext_for("fr").gettext(message)
     assert french != message or message == "{wanted}"

@@ -104,7 +104,6 @@ def test_a_destination_whose_labels_refuse_every_clinic(change: dict[str, Any]) 
 def test_names_that_nobody_asks_for() -> None:
     section = {
         "Destinations": {"vna": VNA},
-        "Sources": {"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "h", "Port": 104}},
         "Sets": {"used": ["CT"], "inside": ["MR"], "idle": ["PX"]},
         "Conditions": {
             "used": {"Any": [{"Condition": "inner"}, {"Field": "Modality", "InSet": "used"}]},
@@ -114,7 +113,6 @@ def test_names_that_nobody_asks_for() -> None:
         "Rules": [{**ALL, "When": {"None": [{"Condition": "used"}]}}],
     }
     assert warned(section) == {
-        "Sources.pacs": "source-unused",
         "Sets.idle": "set-unused",
         "Conditions.idle": "condition-unused",
     }

@@ -49,8 +49,11 @@ class Rest:
         self._pool = urllib3.PoolManager(maxsize=8, timeout=timeout, retries=False)
 
     def get(self, path: str) -> Any:
-        """GET, and return the parsed answer."""
-        return self._parsed("GET", path)
+        """GET, and return the parsed answer; once more where the server had closed a connection that was kept."""
+        try:
+            return self._parsed("GET", path)
+        except urllib3.exceptions.ProtocolError:
+            return self._parsed("GET", path)
 
     def post(self, path: str, body: Any = None) -> Any:
         """POST `body` (as JSON unless bytes), and return the parsed answer."""

@@ -23,6 +23,11 @@ def destination(aet: str, port: int, **options: Any) -> dict[str, Any]:
     return {**section, **options}
 
 
+def source(aet: str, port: int, **options: Any) -> dict[str, Any]:
+    """A source of kind Dicom on this machine, which knows us as RELAIS; `options` adds to its section."""
+    return {"Kind": "Dicom", "Aet": aet, "Host": "127.0.0.1", "Port": port, "CallingAet": "RELAIS", **options}
+
+
 def labelled(destination: Mapping[str, Any]) -> dict[str, Any]:
     """The destination under the law of Quebec, unless it says otherwise or is a pool."""
     law = {} if destination.get("Kind") == "Pool" else {"Jurisdiction": QUEBEC}
@@ -82,6 +87,23 @@ class Router(OrthancServer):
             lambda: self._in_state(self.delivery(study_instance_uid, name), states),
             timeout,
             f"the delivery of {study_instance_uid} to {name} is {' or '.join(states)}",
+        )
+
+    def query(self, query: Mapping[str, str], **options: Any) -> Any:
+        """Ask sources, all by default, for studies, by default."""
+        return self.rest.post(f"{API}/query", {"Level": "Study", "Query": dict(query), **options})
+
+    def begin_import(self, source: str, *studies: str, **options: Any) -> int:
+        """Have these studies fetched from a source; answers the import's id."""
+        body = {"Source": source, "Studies": list(studies), "Reason": "a test asks for it", **options}
+        return int(self.rest.post(f"{API}/imports", body)["Id"])
+
+    def wait_for_import(self, number: int, *states: str, timeout: float = 30.0) -> Any:
+        """Return the import, with all that it fetches, once it is in one of these states; Completed by default."""
+        return eventually(
+            lambda: self._in_state(self.ask(f"imports/{number}"), states or ("Completed",)),
+            timeout,
+            f"import {number} is {' or '.join(states or ('Completed',))}",
         )
 
     def command(self, path: str, reason: str = "a test asks for it") -> Any:

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -116,6 +116,13 @@ class StowServer:
     def lose(self, sop_instance_uid: str) -> None:
         """Forget an instance."""
         del self.stored[sop_instance_uid]
+
+    def hold(self, instances: Iterable[Dataset]) -> None:
+        """Have these, as if they had been stored here."""
+        for each in instances:
+            file = BytesIO()
+            pydicom.dcmwrite(file, each, enforce_file_format=True)
+            self._keep(str(each.SOPInstanceUID), file.getvalue())
 
     def _answer(self) -> Answer:
         with self._lock:

@@ -12,7 +12,10 @@ from tests.bench.report import report
 ROOT = Path(__file__).parents[2]
 
 
-LONG = {"footprint", "ingest", "kinds", "lanes", "ledger", "patients", "replay", "rivals", "routing"}
+LONG = {
+    *("footprint", "importing", "ingest", "kinds", "lanes", "ledger", "patients", "querying", "replay", "rivals"),
+    *("routing", "watching", "worklist"),
+}
 """These take a while even with tiny numbers: `make chaos` runs them."""
 
 

@@ -17,3 +17,5 @@ def test_demo_brings_every_study_through() -> None:
     assert done.stdout.count("Held ") == 1
     told = r"[1-9] studies matched to the CRM's patients, 2 are nobody's, [1-9] wait for a person"
     assert re.search(told, done.stdout)
+    assert "4 of 5 orders of today are completed" in done.stdout
+    assert "24 images of earlier years came from the PACS, each accounted for" in done.stdout

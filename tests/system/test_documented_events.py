@@ -9,10 +9,11 @@ import pytest
 from relais.journal import EVENTS
 from tests.docs.events import MEANINGS
 from tests.servers.dicom import make_study, send
+from tests.servers.intelepacs import SETTINGS, IntelePacs
 from tests.servers.people import TWIN, ZOE
 from tests.servers.ports import free_port
 from tests.servers.receiver import Receiver
-from tests.servers.router import API, SECRET, Router, destination, section
+from tests.servers.router import API, SECRET, Router, destination, section, source
 from tests.servers.scp import StorageScp
 from tests.servers.waiting import eventually
 from tests.system.conftest import RouterFactory
@@ -40,11 +41,13 @@ def overtake(router: Router) -> None:
 def identify(router: Router) -> None:
     """Have a study matched, and another reviewed, of which the CRM is asked for the patient."""
     zoe = {"PatientName": "GAGNE^ZOE", "PatientID": "Z-1", "PatientBirthDate": "19840517", "PatientSex": "F"}
-    known = {**zoe, "PatientTelephoneNumbers": "5145550142"}
+    known = {**zoe, "PatientTelephoneNumbers": "5145550142", "AccessionNumber": "A-1"}
     nils = {**zoe, "PatientName": "OLAF^NILS", "PatientID": "Z-2", "PatientBirthDate": "19550101", "PatientSex": "M"}
     assert router.ask("system")["Matching"] == "Off"
     router.rest.put(f"{API}/patients/C-1", ZOE)
     assert router.ask("system")["Matching"] == "On"
+    order = {"AccessionNumber": "A-1", "CrmId": "C-1", "ScheduledProcedureStepStartDate": "20991231"}
+    router.rest.post(f"{API}/worklist", order)
     sent = [make_study(modality="OT", tags=each) for each in (known, nils)]
     for each in sent:
         send(each, router.dicom_port)
@@ -59,7 +62,9 @@ def identify(router: Router) -> None:
 @pytest.fixture
 def told(router_factory: RouterFactory, receiver: Receiver) -> Mapping[str, Mapping[str, Any]]:
     """One `data` of each type of event, from a router whose archives refuse, fail, and come back."""
-    with StorageScp("REFUSES") as refusing:
+    with StorageScp("REFUSES") as refusing, IntelePacs("INTELEPACS", SETTINGS["A"]) as pacs:
+        held = make_study(modality="CT")
+        pacs.hold(held.instances)
         refusing.answer = NOT_MATCHING
         late = StorageScp("LATE")
         late.port = free_port()
@@ -75,10 +80,14 @@ def told(router_factory: RouterFactory, receiver: Receiver) -> Mapping[str, Mapp
                 Subscribers={"crm": {"Url": receiver.url, "Secret": {"Env": "CRM_SECRET"}}},
                 Rules=[{"Name": "panoramic", "When": only, "DeliverTo": ["refuses", "late", "cloud"]}],
                 Otherwise={"Hold": "no rule matched"},
+                Sources={"hospital": source("INTELEPACS", pacs.port)},
+                Watches={"new-ct": {"Source": "hospital", "EverySeconds": 10, "Days": 365, "Then": "Announce"}},
             ),
             environment={"CRM_SECRET": SECRET},
         ).start()
+        pacs.destinations["RELAIS"] = router.dicom_port
         overtake(router)
+        router.begin_import("hospital", held.uid)
         identify(router)
         send(make_study(modality="PX"), router.dicom_port)
         send(make_study(modality="OT"), router.dicom_port)

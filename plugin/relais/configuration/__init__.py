@@ -17,12 +17,13 @@ from relais.configuration.models import (
     Completeness,
     Language,
     Role,
-    Source,
     Subscriber,
     User,
     schema,
 )
 from relais.configuration.secrets import Secret
+from relais.configuration.sources import DicomSource, DicomWebSource, Prefetch, Source, Watch
+from relais.configuration.worklist import Retriever, Worklist
 
 __all__ = [
     "Completeness",
@@ -30,13 +31,17 @@ __all__ = [
     "ConfigurationErrors",
     "Destination",
     "DicomDestination",
+    "DicomSource",
     "DicomWebDestination",
+    "DicomWebSource",
     "FilesDestination",
     "Language",
     "MoveDestination",
     "PeerDestination",
     "Pool",
+    "Prefetch",
     "Proof",
+    "Retriever",
     "Retry",
     "Role",
     "Secret",
@@ -44,6 +49,8 @@ __all__ = [
     "Start",
     "Subscriber",
     "User",
+    "Watch",
+    "Worklist",
     "load",
     "schema",
 ]

@@ -10,6 +10,8 @@ from relais.domain.lookalikes import appearance
 from relais.domain.references import circles
 
 POOL = "Pool"
+MOVE = "DicomMove"
+WEB = "DicomWeb"
 
 
 def inconsistencies(section: object) -> Iterator[Problem]:
@@ -24,11 +26,26 @@ def inconsistencies(section: object) -> Iterator[Problem]:
         for name, each in (given.items() if isinstance(given, Mapping) else ())
         if isinstance(name, str) and isinstance(each, Mapping)
     }
+    sources = section.get("Sources")
+    sources = sources if isinstance(sources, Mapping) else {}
     for name, destination in destinations.items():
         if destination.get("Kind") == POOL:
             yield from _of_pool(name, destination.get("Of"), destinations)
         else:
             yield from _of_failover(name, destinations)
+        if destination.get("Kind") == MOVE and _kind(sources, destination.get("Source")) == WEB:
+            yield Problem(
+                path_of(("Destinations", name, "Source")), "source-cannot-move", {"name": destination["Source"]}
+            )
+    for name, source in sources.items():
+        same = source.get("SameAs") if isinstance(source, Mapping) else None
+        if isinstance(same, str) and _kind(destinations, same) == POOL:
+            yield Problem(path_of(("Sources", name, "SameAs")), "same-as-pool", {"name": same})
+
+
+def _kind(part: Mapping[str, Any], name: object) -> object:
+    each = part.get(name) if isinstance(name, str) else None
+    return each.get("Kind") if isinstance(each, Mapping) else None
 
 
 def _repeated_rules(rules: object) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from relais.configuration.values import (
     SyntaxUid,
     WebUrl,
 )
+from relais.configuration.web_access import WebAccess
 from relais.domain.document import (
     DestinationName,
     Document,
@@ -244,39 +245,8 @@ class MoveDestination(Common):
         return self
 
 
-class WebDestination(Common):
+class WebDestination(WebAccess, Common):
     """Receives by HTTP."""
-
-    url: WebUrl = Field(description="Its root.", examples=["https://pacs.example/dicom-web"])
-    user: Text | None = Field(default=None, description="The user of Basic authentication.", examples=["relais"])
-    password: Secret | None = Field(
-        default=None, description="The user's password.", examples=[{"Env": "ARCHIVE_PASSWORD"}]
-    )
-    authority: Text | None = Field(
-        default=None,
-        alias="CertificateAuthority",
-        description="A file of certificates (PEM) that its own is checked against; the system's if not given.",
-        examples=["/etc/relais/archive.pem"],
-    )
-    certificate: Text | None = Field(
-        default=None,
-        alias="ClientCertificate",
-        description="A file with our certificate and its key (PEM), where it asks for one.",
-        examples=["/etc/relais/client.pem"],
-    )
-
-    @property
-    def address(self) -> str:
-        """Its root."""
-        return self.url
-
-    @model_validator(mode="after")
-    def _has_both(self) -> WebDestination:
-        if (self.user is None) is not (self.password is None):
-            raise fault("user-and-password")
-        if "?" in self.url:  # paths are added to it
-            raise fault("url-with-query")
-        return self
 
 
 class DicomWebDestination(WebDestination):

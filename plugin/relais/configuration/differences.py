@@ -54,8 +54,9 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Di
 def touches_residency(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the change bears on where images may go, so that a second person looks at it.
 
-    That is: a label of a destination or the place it was given for; a clinic's region or regime; what reaches a
-    destination outside Quebec; a rule's purpose; who may approve; and whether approval is asked for.
+    That is: a label of a destination or the place it was given for; who may fetch from us; a clinic's region or
+    regime; what reaches a destination outside Quebec; a rule's purpose; who may approve; and whether approval is asked
+    for.
     """
     if any(read(before) != read(after) for read in _READ):
         return True
@@ -209,6 +210,8 @@ _READ: tuple[Callable[[Mapping[str, Any]], object], ...] = (
     _purposes,
     _approvers,
     _senders,
+    lambda document: document.get("Retrievers"),
+    lambda document: document.get("UnknownRetrievers"),
     lambda document: document.get("UnknownSender"),
     lambda document: document.get("Approval"),
 )

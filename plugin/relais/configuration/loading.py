@@ -16,12 +16,13 @@ from relais.configuration.models import (
     Completeness,
     Language,
     Section,
-    Source,
     Subscriber,
     User,
 )
 from relais.configuration.patients import Matching, PatientSource
 from relais.configuration.secrets import HIDDEN, ReadingContext, without_secrets
+from relais.configuration.sources import Prefetch, Source, Watch
+from relais.configuration.worklist import Retriever, UnknownRetrievers, Worklist
 from relais.domain.clinics import Clinic, UnknownSender
 from relais.domain.document import DocumentError, Problem, parse
 from relais.domain.rules import Otherwise, Rule
@@ -55,6 +56,11 @@ class Configuration:
     clinics: Mapping[str, Clinic]
     unknown_sender: UnknownSender | None
     sources: Mapping[str, Source]
+    watches: Mapping[str, Watch]
+    prefetch: Prefetch
+    worklist: Worklist
+    retrievers: Mapping[str, Retriever]
+    unknown_retrievers: UnknownRetrievers
     destinations: Mapping[str, Destination]
     pools: Mapping[str, Pool]
     rules: tuple[Rule, ...]
@@ -95,6 +101,11 @@ def load(section: object, *, directory: Path) -> Configuration:
         clinics=parsed.clinics,
         unknown_sender=parsed.unknown_sender,
         sources=parsed.sources,
+        watches=parsed.watches,
+        prefetch=parsed.prefetch,
+        worklist=parsed.worklist,
+        retrievers=parsed.retrievers,
+        unknown_retrievers=parsed.unknown_retrievers,
         destinations={name: each for name, each in parsed.destinations.items() if not isinstance(each, Pool)},
         pools={name: each for name, each in parsed.destinations.items() if isinstance(each, Pool)},
         rules=parsed.rules,

@@ -8,22 +8,21 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from relais.configuration.destinations import DestinationOrPool
 from relais.configuration.patients import Matching, PatientFolder, PatientSource
 from relais.configuration.secrets import Secret
+from relais.configuration.sources import AnySource, Prefetch, Watch
 from relais.configuration.values import (
-    Aet,
     DatabaseUrl,
-    Host,
-    Port,
     Seconds,
     WebUrl,
     supported,
 )
+from relais.configuration.worklist import Retriever, UnknownRetrievers, Worklist
 from relais.domain.clinics import Clinic, ClinicOrAll, UnknownSender
 from relais.domain.completeness import Patience
 from relais.domain.conditions import SetValues, Shallow
@@ -65,13 +64,6 @@ class Approval(StrEnum):
     Never = "Never"
 
 
-class Retrieval(StrEnum):
-    """How studies are fetched from a source (PS3.4 annex C)."""
-
-    Move = "C-MOVE"
-    Get = "C-GET"
-
-
 class User(Document):
     """A person, by the name with which Orthanc authenticates them."""
 
@@ -84,22 +76,6 @@ class User(Document):
     )
     language: Annotated[Language, OneOf(Language)] | None = Field(
         default=None, description="The person's language; that of the section if not given.", examples=["en"]
-    )
-
-
-class Source(Document):
-    """A PACS that can be asked for studies."""
-
-    LATER: ClassVar[frozenset[str]] = frozenset({"Url"})
-
-    kind: Annotated[str, supported("Dicom", later=("DicomWeb", "OrthancPeer"))] = Field(
-        description="How it is reached: Dicom.", examples=["Dicom"]
-    )
-    aet: Aet = Field(description="Its AE title.", examples=["INTELEPACS"])
-    host: Host = Field(description="Its host name or address.", examples=["10.0.0.5"])
-    port: Port = Field(description="Its DICOM port.", examples=[104])
-    retrieve: Annotated[Retrieval, OneOf(Retrieval)] = Field(
-        default=Retrieval.Move, description="How studies are fetched: C-MOVE or C-GET.", examples=["C-MOVE"]
     )
 
 
@@ -223,10 +199,36 @@ class Section(Document):
         description="What becomes of a study that no clinic claims; if not given, the rules decide, and it has none.",
         examples=[{"Hold": "unknown sender"}],
     )
-    sources: Mapping[Name, Source] = Field(
+    sources: Mapping[Name, AnySource] = Field(
         default={},
         description="The PACS that can be asked, by name.",
         examples=[{"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "10.0.0.5", "Port": 104}}],
+    )
+    watches: Mapping[Name, Watch] = Field(
+        default={},
+        description="Standing questions to sources, by name.",
+        examples=[{"new-in-pacs": {"Source": "pacs", "Then": "Announce"}}],
+    )
+    prefetch: Prefetch = Field(
+        default=Prefetch(),
+        description="Which earlier studies are fetched when an order comes in.",
+        examples=[{"Enabled": True, "Years": 3}],
+    )
+    worklist: Worklist = Field(
+        default=Worklist(),
+        description="The worklist that machines are given.",
+        examples=[{"ExpireHours": 48}],
+    )
+    retrievers: Mapping[Name, Retriever] = Field(
+        default={},
+        description="Who may fetch from us by C-MOVE, besides the destinations, by name.",
+        examples=[{"reading-room": {"Aets": ["READING*"], "Jurisdiction": {"Storage": "CA-QC", "Access": ["CA-QC"]}}}],
+    )
+    unknown_retrievers: Annotated[UnknownRetrievers, OneOf(UnknownRetrievers)] = Field(
+        default=UnknownRetrievers.Refuse,
+        description="What becomes of a C-MOVE to somebody who is neither in Retrievers nor a destination: Allow or "
+        "Refuse.",
+        examples=["Allow"],
     )
     destinations: Mapping[Name, DestinationOrPool] = Field(
         default={},

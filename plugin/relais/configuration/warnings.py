@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from relais.configuration.destinations import Destination, MoveDestination
+from relais.configuration.destinations import Destination
 from relais.configuration.loading import Configuration
+from relais.configuration.worklist import Retriever
 from relais.domain.clinic_warnings import clinic_warnings
 from relais.domain.document import Problem, path_of
 from relais.domain.implication import Tree, contradiction, implies, tree_of
@@ -24,18 +25,11 @@ def warnings(configuration: Configuration, now: datetime) -> tuple[Problem, ...]
     """Every warning at the instant `now` (aware), in the order of the document's parts."""
     return (
         *clinic_warnings(configuration.clinics, configuration.unknown_sender),
-        *_of_sources(configuration),
         *_of_destinations(configuration, now),
+        *_of_retrievers(configuration, now),
         *_of_names(configuration),
         *_of_rules(configuration, now),
     )
-
-
-def _of_sources(configuration: Configuration) -> Iterator[Problem]:
-    used = {each.source for each in configuration.destinations.values() if isinstance(each, MoveDestination)}
-    for name in configuration.sources:
-        if name not in used:
-            yield Problem(path_of(("Sources", name)), "source-unused")
 
 
 def _of_destinations(configuration: Configuration, now: datetime) -> Iterator[Problem]:
@@ -44,9 +38,14 @@ def _of_destinations(configuration: Configuration, now: datetime) -> Iterator[Pr
         if name not in reached:
             yield Problem(path_of(("Destinations", name)), "destination-unreached")
     for name, destination in configuration.destinations.items():
-        yield from _expiring(name, destination, now)
+        yield from _expiring("Destinations", name, destination, now)
         if not _may_receive(name, destination, configuration, now):
             yield Problem(path_of(("Destinations", name)), "destination-refused")
+
+
+def _of_retrievers(configuration: Configuration, now: datetime) -> Iterator[Problem]:
+    for name, retriever in configuration.retrievers.items():
+        yield from _expiring("Retrievers", name, retriever, now)
 
 
 def _reached(configuration: Configuration) -> set[str]:
@@ -67,12 +66,12 @@ def _reached(configuration: Configuration) -> set[str]:
     return reached
 
 
-def _expiring(name: str, destination: Destination, now: datetime) -> Iterator[Problem]:
-    for key, label in (("Assessment", destination.assessment), ("Agreement", destination.agreement)):
+def _expiring(part: str, name: str, labelled: Destination | Retriever, now: datetime) -> Iterator[Problem]:
+    for key, label in (("Assessment", labelled.assessment), ("Agreement", labelled.agreement)):
         if label is None:
             continue
         days = (label.expires - now.date()).days
-        path, date = path_of(("Destinations", name, key, "Expires")), label.expires.isoformat()
+        path, date = path_of((part, name, key, "Expires")), label.expires.isoformat()
         if days <= 0:
             yield Problem(path, "expired", {"date": date})
         elif days <= SOON:

@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
-from relais.database import configuration_tables, patient_tables, tables
+from relais.database import configuration_tables, patient_tables, retrieval_tables, tables, worklist_tables
 
 _VERSION = Table(
     "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
@@ -146,6 +146,8 @@ def _create(connection: Connection, revision: str) -> None:
         tables.study.metadata,
         configuration_tables.version.metadata,
         patient_tables.patient.metadata,
+        retrieval_tables.study_import.metadata,
+        worklist_tables.worklist_item.metadata,
         _VERSION.metadata,
     }:
         each.create_all(connection, checkfirst=False)

@@ -42,7 +42,7 @@ study = Table(
     Column("completed_at", Instant),
     Column("quiet_until", Instant),
     Column("receiving_since", Instant),  # the first instance of this spell
-    Column("origin", JSON, nullable=False),  # {"CallingAet", "CalledAet", "RemoteIp", "Kind"}
+    Column("origin", JSON, nullable=False),  # {"CallingAet", "CalledAet", "RemoteIp", "Kind"}, of an import "Source" …
     Column("clinic", Text),
     Column("clinic_reason", JSON),
     Column("hold_reason", Text),
@@ -53,6 +53,8 @@ study = Table(
     Column("decision_id", Id),
     Column("expected", Integer),  # how many instances the study is said to have
     Column("completed_by", Text),  # domain.completeness.Completion: why it counts as complete
+    Column("order_id", Id),  # the worklist_item that it was made for
+    Column("stray", Text),  # domain.states.StrayReason: why it has no order, where there is a worklist
     # What lists show and search, read from the newest instance.
     Column("patient_name", Text, nullable=False),
     Column("patient_id", Text, nullable=False),
@@ -66,6 +68,8 @@ study = Table(
     Index("ix_study_received", "received_at"),
     Index("ix_study_patient", "orthanc_patient_id"),
     Index("ix_study_crm", "crm_id", "id"),
+    Index("ix_study_stray", "stray", "id"),
+    Index("ix_study_accession", "accession_number"),
 )
 
 # One lower-case, unaccented word of a study's searchable tags; prefixes are found through the primary key.

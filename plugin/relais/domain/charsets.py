@@ -24,9 +24,12 @@ ASCII: Codecs = ("ascii",)
 def codecs_of(elements: Elements, inherited: Codecs = ASCII) -> Codecs:
     """Python's names of the character sets, the first for what stands before any escape sequence."""
     element = find(elements, SPECIFIC_CHARACTER_SET)
-    if element is None:
-        return inherited
-    terms = [term.strip(" \0") for term in element.value.decode("ascii", "replace").split("\\")]
+    return inherited if element is None else codecs_named(element.value)
+
+
+def codecs_named(value: bytes) -> Codecs:
+    """The same from the value of SpecificCharacterSet."""
+    terms = [term.strip(" \0") for term in value.decode("ascii", "replace").split("\\")]
     return tuple("ascii" if term in _DEFAULT else python_encoding.get(term, "ascii") for term in terms)
 
 
@@ -47,6 +50,22 @@ def read_text(element: Element, codecs: Codecs) -> str:
     content = element.value.rstrip(b" \0")
     try:
         return decode(content, codecs) if element.vr in TEXT else content.decode("ascii")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def guess_text(content: bytes, codecs: Codecs) -> str:
+    """Text of whoever may declare none or the wrong character set: UTF-8 where it can be, for nothing else looks so."""
+    content = content.rstrip(b" \0")
+    if content.isascii() and b"\x1b" not in content:
+        return content.decode("ascii")
+    if b"\x1b" not in content and codecs[0].startswith(("ascii", "iso8859", "latin")):
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    try:
+        return decode(content, codecs)
     except UnicodeDecodeError:
         return content.decode("cp1252", "replace")
 

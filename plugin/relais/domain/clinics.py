@@ -167,7 +167,7 @@ class Resolution:
 
     Evidence for several clinics at one level is ambiguous: no clinic, a hold, and weaker levels are not asked.
     `by_default` tells that no clinic knew the study and UnknownSender names this one; `hold` is the reason why it must
-    wait.
+    wait; `source` is where it was imported from, if that source's imports belong to this clinic.
     """
 
     clinic: str | None = None
@@ -175,6 +175,7 @@ class Resolution:
     evidence: tuple[Evidence, ...] = ()
     by_default: bool = False
     hold: str | None = None
+    source: str | None = None
 
     @property
     def ambiguous(self) -> bool:

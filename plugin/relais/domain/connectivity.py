@@ -42,6 +42,7 @@ class StepName(StrEnum):
     Http = "Http"  # it answers a request, and lets us in
     Clock = "Clock"
     Query = "Query"  # QIDO-RS
+    Question = "Question"  # a source is asked, as people ask it
     Write = "Write"
     Store = "Store"  # a test object is stored
     Find = "Find"  # the test object is found again
@@ -60,6 +61,7 @@ NEEDS: Mapping[StepName, tuple[StepName, ...]] = {
     S.Http: (S.Connection, S.Tls),
     S.Clock: (S.Http,),
     S.Query: (S.Http,),
+    S.Question: (S.Association, S.Http),
     S.Store: (S.Association, S.Http),
     S.Find: (S.Store,),
     S.Write: (S.Connection, S.Tls),
@@ -124,6 +126,9 @@ class Advice(StrEnum):
     FindRefused = "find-refused"
     FindBroken = "find-broken"
     NotFound = "not-found"
+    QuestionRefused = "question-refused"
+    QuestionSilent = "question-silent"
+    QuestionBroken = "question-broken"
 
     Unauthorized = "unauthorized"
     Forbidden = "forbidden"

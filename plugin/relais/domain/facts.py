@@ -67,6 +67,12 @@ class Origin(Document):
     called_aet: Value = Field(default=None, description="AE title the sender called.", examples=["OUTREMONT"])
     remote_ip: Value = Field(default=None, description="IP address of the sender.", examples=["10.1.2.3"])
     kind: Value = Field(default=None, description="Orthanc's word for the way in.", examples=["DicomProtocol"])
+    source: Value = Field(
+        default=None, description="Name of the source that it was imported from.", examples=["hospital"]
+    )
+    route: Annotated[bool, Field(strict=True)] = Field(
+        default=True, description="Whether it is delivered; an import may only keep it.", examples=[False]
+    )
 
 
 class Facts(Document):

@@ -29,25 +29,25 @@ def document_of(
 
     `systems` are the names of identifiers' systems by their URI, and a birth date that is not a whole day is none.
     """
-    names = sorted(_objects(resource, "name"), key=lambda each: _RANK.get(_text(each, "use") or None, 3))
-    main = next((each for each in names if (_text(each, "use") or None) in _RANK), None)
-    others = [each for each in names if each is not main and _text(each, "use") != "anonymous"]
-    telecom = _objects(resource, "telecom")
-    places = sorted(_objects(resource, "address"), key=lambda each: _text(each, "use") in {"old", "temp", "billing"})
-    birth_date = _text(resource, "birthDate")
+    names = sorted(objects(resource, "name"), key=lambda each: _RANK.get(text_of(each, "use") or None, 3))
+    main = next((each for each in names if (text_of(each, "use") or None) in _RANK), None)
+    others = [each for each in names if each is not main and text_of(each, "use") != "anonymous"]
+    telecom = objects(resource, "telecom")
+    places = sorted(objects(resource, "address"), key=lambda each: text_of(each, "use") in {"old", "temp", "billing"})
+    birth_date = text_of(resource, "birthDate")
     found: dict[str, Any] = {
-        "CrmId": _text(resource, "id"),
+        "CrmId": text_of(resource, "id"),
         "Identifiers": [
-            {"System": (systems or {}).get(_text(each, "system"), _text(each, "system")), "Value": value[:64]}
-            for each in _objects(resource, "identifier")
-            if (value := _text(each, "value"))
+            {"System": (systems or {}).get(text_of(each, "system"), text_of(each, "system")), "Value": value[:64]}
+            for each in objects(resource, "identifier")
+            if (value := text_of(each, "value"))
         ],
         **(_name(main) if main is not None else {}),
-        "Names": [{"Use": _USES.get(_text(each, "use"), NameUse.Former).value, **_name(each)} for each in others],
+        "Names": [{"Use": _USES.get(text_of(each, "use"), NameUse.Former).value, **_name(each)} for each in others],
         "BirthDate": birth_date if _DAY.fullmatch(birth_date) else None,
-        "Sex": GENDERS.get(_text(resource, "gender"), ""),
+        "Sex": GENDERS.get(text_of(resource, "gender"), ""),
         "Phones": [each for each in map(_phone, telecom) if each],
-        "Emails": [_text(each, "value") for each in telecom if _text(each, "system") == "email"],
+        "Emails": [text_of(each, "value") for each in telecom if text_of(each, "system") == "email"],
         **(_address(places[0]) if places else {}),
         "Clinic": clinic,
     }
@@ -56,10 +56,10 @@ def document_of(
 
 def replaced_by(resource: Mapping[str, Any]) -> str | None:
     """The id of the Patient whose record this one turned out to be."""
-    for each in _objects(resource, "link"):
+    for each in objects(resource, "link"):
         other = each.get("other")
-        if _text(each, "type") == "replaced-by" and isinstance(other, Mapping):
-            return _text(other, "reference").rpartition("Patient/")[2] or None
+        if text_of(each, "type") == "replaced-by" and isinstance(other, Mapping):
+            return text_of(other, "reference").rpartition("Patient/")[2] or None
     return None
 
 
@@ -95,24 +95,25 @@ def _names(patient: Patient) -> Iterator[dict[str, Any]]:
 
 def _name(name: Mapping[str, Any]) -> dict[str, str]:
     given = " ".join(_texts(name, "given"))
-    family = _text(name, "family")
-    found = {"FamilyName": family, "GivenNames": given} if family or given else {"Name": _text(name, "text")}
+    family = text_of(name, "family")
+    found = {"FamilyName": family, "GivenNames": given} if family or given else {"Name": text_of(name, "text")}
     return {key: value[:LONGEST] for key, value in found.items() if value}
 
 
 def _phone(telecom: Mapping[str, Any]) -> str:
-    return _text(telecom, "value") if _text(telecom, "system") in {"phone", "sms"} else ""
+    return text_of(telecom, "value") if text_of(telecom, "system") in {"phone", "sms"} else ""
 
 
 def _address(place: Mapping[str, Any]) -> dict[str, str]:
-    lines = [*_texts(place, "line"), _text(place, "city")]
-    country, state = _text(place, "country").upper(), _text(place, "state").upper()
+    lines = [*_texts(place, "line"), text_of(place, "city")]
+    country, state = text_of(place, "country").upper(), text_of(place, "state").upper()
     region = f"CA-{state}" if country in {"", "CA", "CAN", "CANADA"} and re.fullmatch("[A-Z]{2}", state) else ""
-    address = ", ".join(each for each in lines if each) or _text(place, "text")
-    return {"Address": address[:LONGEST], "PostalCode": _text(place, "postalCode"), "Region": region}
+    address = ", ".join(each for each in lines if each) or text_of(place, "text")
+    return {"Address": address[:LONGEST], "PostalCode": text_of(place, "postalCode"), "Region": region}
 
 
-def _objects(resource: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+def objects(resource: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """The objects of a list; what is malformed is left out."""
     several = resource.get(key)
     return [each for each in several[:MOST] if isinstance(each, Mapping)] if isinstance(several, Sequence) else []
 
@@ -122,7 +123,8 @@ def _texts(resource: Mapping[str, Any], key: str) -> list[str]:
     return [each.strip() for each in several[:MOST] if isinstance(each, str)] if isinstance(several, list) else []
 
 
-def _text(resource: Mapping[str, Any], key: str) -> str:
+def text_of(resource: Mapping[str, Any], key: str) -> str:
+    """A text; empty where there is none."""
     value = resource.get(key)
     return value.strip() if isinstance(value, str) else ""
 

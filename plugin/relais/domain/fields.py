@@ -98,6 +98,13 @@ _TABLE = (
         *_ORIGINS,
     ),
     _field(
+        "Origin.Source",
+        Kind.Text,
+        "hospital",
+        "Name of the source that the study was imported from",
+        lambda facts, _: _one(facts.origin.source),
+    ),
+    _field(
         "Clinic",
         Kind.Clinic,
         "outremont",

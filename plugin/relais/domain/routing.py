@@ -51,6 +51,7 @@ class PlannedDelivery:
     purpose: str
     rules: tuple[str, ...] = ()
     pool: str | None = None  # which chose the destination
+    back: bool = False  # whether a rule says that it may go back where it came from
 
 
 @dataclass(kw_only=True, slots=True)  # not frozen, which takes thrice the time: every study has one for every rule
@@ -87,7 +88,8 @@ class Decision:
     """What a study is owed, and why.
 
     Nothing is owed while `hold` has a reason; `held_back` is then what the study would have been owed without it.
-    `otherwise` tells that no rule held.
+    `otherwise` tells that no rule held. `not_back` are destinations that are asked for, and that are the system which
+    the study was imported from. `kept` tells that the import wants it kept and not delivered: it is owed to nobody.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _JSON
@@ -97,6 +99,8 @@ class Decision:
     hold: str | None = None
     otherwise: bool = False
     outcomes: tuple[RuleOutcome, ...] = ()
+    not_back: tuple[str, ...] = ()
+    kept: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The document that from_json reads; what is empty is left out.
@@ -109,6 +113,8 @@ class Decision:
             "HeldBack": [_delivery_json(each) for each in self.held_back],
             "Hold": self.hold,
             "Otherwise": self.otherwise,
+            "NotBack": list(self.not_back),
+            "Kept": self.kept,
             "Rules": [_row(each, answers) for each in self.outcomes],
             "Answers": [answer.to_json() for _, answer in answers.values()],
         }
@@ -133,6 +139,8 @@ def _delivery_json(planned: PlannedDelivery) -> dict[str, Any]:
         document["Rules"] = list(planned.rules)
     if planned.pool is not None:
         document["Pool"] = planned.pool
+    if planned.back:
+        document["Back"] = True
     return document
 
 
@@ -271,6 +279,7 @@ def _plan(held: Sequence[Rule], otherwise: Otherwise, facts: Facts) -> tuple[Pla
                 priority=priority,
                 purpose=rules[priorities.index(priority)].purpose,
                 rules=tuple(rule.name for rule in rules),
+                back=any(rule.back_to_source for rule in rules),
             )
         )
     return tuple(planned)

@@ -115,6 +115,11 @@ class Rule(Document):
         description="Whether the rules below are not asked once this one holds.",
         examples=[True],
     )
+    back_to_source: Flag = Field(
+        default=False,
+        description="Whether an imported study may also go back to the system that it was imported from.",
+        examples=[True],
+    )
     enabled: Flag = Field(default=True, description="Whether the rule is asked at all.", examples=[False])
     valid_from: Day | None = Field(
         default=None, description="The first day on which the rule is asked, at the clinic.", examples=["2026-09-01"]

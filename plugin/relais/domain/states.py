@@ -139,8 +139,56 @@ class ImportState(StrEnum):
     Canceled = "Canceled"
 
 
+class OrderState(StrEnum):
+    """Where an order stands."""
+
+    Scheduled = "Scheduled"
+    InProgress = "InProgress"
+    Completed = "Completed"
+    Canceled = "Canceled"
+    Expired = "Expired"
+
+
+class StrayReason(StrEnum):
+    """Why a study has no order, where there is a worklist."""
+
+    NoAccessionNumber = "NoAccessionNumber"
+    UnknownAccessionNumber = "UnknownAccessionNumber"
+    AnotherClinic = "AnotherClinic"
+    AnotherPatient = "AnotherPatient"
+    Canceled = "Canceled"
+
+
+class Cause(StrEnum):
+    """Why studies are imported."""
+
+    Person = "Person"
+    Watch = "Watch"
+    Prefetch = "Prefetch"
+
+
+class RetrievalState(StrEnum):
+    """Where the fetching of one study from a source stands."""
+
+    Scheduled = "Scheduled"
+    InProgress = "InProgress"
+    Completed = "Completed"
+    Failed = "Failed"
+    Canceled = "Canceled"
+
+
+class PrefetchState(StrEnum):
+    """Where the search for an order's priors stands."""
+
+    Scheduled = "Scheduled"
+    Completed = "Completed"
+    Failed = "Failed"
+    Canceled = "Canceled"
+
+
 S, D, N, T, V = StudyState, DeliveryState, NotificationState, TaskState, VersionState
-R, I = ReviewState, ImportState  # noqa: E741 - one letter each
+R, I, O = ReviewState, ImportState, OrderState  # noqa: E741 - one letter each
+Q, P = RetrievalState, PrefetchState
 
 STUDY: dict[StudyState, frozenset[StudyState]] = {
     S.Receiving: frozenset({S.Receiving, S.Complete}),  # another image · quiet long enough
@@ -190,8 +238,35 @@ IMPORT: dict[ImportState, frozenset[ImportState]] = {
     I.Running: frozenset({I.Running, I.Completed, I.Failed, I.Canceled}),
     I.Completed: frozenset(),
     I.Failed: frozenset({I.Running}),  # a person, or the next time of a schedule
-    I.Canceled: frozenset(),
+    I.Canceled: frozenset({I.Running}),  # a person, of studies
 }
+
+ORDER: dict[OrderState, frozenset[OrderState]] = {
+    # changed · the modality began · its study is here · a person or the CRM · not begun in time
+    O.Scheduled: frozenset({O.Scheduled, O.InProgress, O.Completed, O.Canceled, O.Expired}),
+    O.InProgress: frozenset({O.InProgress, O.Completed, O.Canceled, O.Expired}),
+    O.Completed: frozenset({O.Scheduled}),  # its study turned out to be another's
+    O.Canceled: frozenset({O.Scheduled}),  # scheduled again
+    O.Expired: frozenset({O.Scheduled, O.InProgress, O.Completed, O.Canceled}),  # scheduled again · begun late
+}
+
+RETRIEVAL: dict[RetrievalState, frozenset[RetrievalState]] = {
+    Q.Scheduled: frozenset({Q.Scheduled, Q.InProgress, Q.Canceled}),
+    Q.InProgress: frozenset({Q.InProgress, Q.Scheduled, Q.Completed, Q.Failed, Q.Canceled}),
+    Q.Completed: frozenset({Q.Scheduled}),  # a person asks for it again
+    Q.Failed: frozenset({Q.Scheduled}),
+    Q.Canceled: frozenset({Q.Scheduled}),
+}
+
+PREFETCH: dict[PrefetchState, frozenset[PrefetchState]] = {
+    P.Scheduled: frozenset({P.Scheduled, P.Completed, P.Failed, P.Canceled}),
+    P.Completed: frozenset({P.Scheduled, P.Canceled}),  # the order is for somebody else, or another day
+    P.Failed: frozenset({P.Scheduled, P.Canceled}),
+    P.Canceled: frozenset({P.Scheduled}),  # the order is back
+}
+
+FETCHING = frozenset({Q.Scheduled, Q.InProgress})
+"""What comes of a study while one of its retrievals is in one of these comes from its source."""
 
 OWED = frozenset({D.Scheduled, D.InProgress, D.Failed, D.Held, D.Blocked})
 """A study with a delivery in one of these must not be deleted."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -43,6 +44,13 @@ class Surroundings:
         """How many of its jobs Orthanc runs at once."""
         return int(self.document.get("ConcurrentJobs", 2))
 
+    @property
+    def serves_worklist(self) -> bool:
+        """Whether another plugin answers worklist requests: Orthanc takes the first that registers, and no second."""
+        section = self.document.get("Worklists", {})
+        enabled = isinstance(section, Mapping) and bool(section.get("Enable", False))
+        return enabled and any("orklist" in path.name for path in _libraries(self.document.get("Plugins", ())))
+
     def findings(self) -> list[str]:
         """Codes of settings that make Relais slower or less safe than it could be; the pages word them."""
         found = []
@@ -56,4 +64,14 @@ class Surroundings:
             found.append("keeps-old-instances")
         if self.remote_access and not self.authentication:
             found.append("remote-access-without-authentication")
+        if self.serves_worklist:
+            found.append("another-worklist-plugin")
         return found
+
+
+def _libraries(plugins: object) -> Iterator[Path]:
+    """The libraries that Orthanc loads as plugins: each is named, or all of a folder."""
+    named = plugins if isinstance(plugins, list | tuple) else [plugins]
+    for each in named:
+        path = Path(str(each))
+        yield from path.iterdir() if path.is_dir() else [path]

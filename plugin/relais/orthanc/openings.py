@@ -14,6 +14,7 @@ OURS = "relais-"
 SENDING_PLUGINS = frozenset({"transfers", "multitenant-dicom", "java"})
 """Plugins that send by themselves, let others fetch, or run somebody's code."""
 SHIPPED_SCRIPT = "main.py"
+SHIPPED_LUA = "who-asks.lua"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,8 @@ def configured(document: Mapping[str, Any], *, filters: bool) -> list[Opening]:
     ]
     if not filters:
         found.append(Opening(code="no-filter"))
-    if scripts := tuple(map(str, document.get("LuaScripts", ()))):
+    scripts = tuple(each for each in map(str, document.get("LuaScripts", ())) if not each.endswith(f"/{SHIPPED_LUA}"))
+    if scripts:
         found.append(Opening(code="lua-scripts", names=scripts))
     script = str(document.get("PythonScript", SHIPPED_SCRIPT)).replace("\\", "/").rpartition("/")[2]
     if script != SHIPPED_SCRIPT:
@@ -77,8 +79,8 @@ def _others(names: object) -> tuple[str, ...]:
 
 
 def _may_retrieve(modality: Mapping[str, Any]) -> bool:
-    """Whether this modality may have Orthanc send by C-MOVE or C-GET (PS3.4 annex C)."""
-    return bool(modality.get("AllowMove", True) or modality.get("AllowGet", True))
+    """Whether this modality may have Orthanc send by C-GET (PS3.4 annex C); of C-MOVE the law is asked."""
+    return bool(modality.get("AllowGet", True))
 
 
 def _servers(orthanc: Orthanc, document: Mapping[str, Any]) -> object:

@@ -12,7 +12,7 @@ from typing import Any
 
 from relais.clock import Clock
 from relais.configuration.destinations import MoveDestination
-from relais.configuration.models import Source
+from relais.configuration.sources import DicomSource
 from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
@@ -36,7 +36,7 @@ class MoveTransport:
         name: str,
         destination: MoveDestination,
         content: Content,  # noqa: ARG002 - the source sends what it has
-        source: Source,
+        source: DicomSource,
         clock: Clock = WALL,
     ) -> None:
         self._name = name
@@ -49,6 +49,8 @@ class MoveTransport:
             host=source.host,
             port=source.port,
             timeout=destination.timeout,
+            local_aet=source.calling_aet,
+            tls=source.tls,
         )
         # A series in one C-MOVE shows no progress: once one was too slow, they go instance by instance.
         self._whole_series = True

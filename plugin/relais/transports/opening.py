@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from relais.clock import Clock
 from relais.configuration import (
     Destination,
     DicomDestination,
+    DicomSource,
     DicomWebDestination,
     FilesDestination,
     MoveDestination,
@@ -30,7 +32,8 @@ def open_transport(
         case MoveDestination():
             from relais.transports.move import MoveTransport
 
-            return MoveTransport(orthanc, name, destination, content, sources[destination.source], clock)
+            source = cast("DicomSource", sources[destination.source])  # the configuration takes no other
+            return MoveTransport(orthanc, name, destination, content, source, clock)
         case DicomWebDestination():
             from relais.transports.dicomweb import DicomWebTransport
 

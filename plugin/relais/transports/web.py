@@ -1,5 +1,7 @@
 """What the ways of sending by HTTP share: the connections to one server, and the class of whatever goes wrong."""
 
+# ruff: noqa: D102 - each property of the protocol is named by its type
+
 from __future__ import annotations
 
 import base64
@@ -10,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
-from relais.configuration.destinations import WebDestination
 from relais.configuration.secrets import Secret
 from relais.domain.retry import ErrorClass, retry_after
 from relais.transports.port import Content, Item, SendingError, Stop
@@ -93,10 +94,29 @@ def _cut(chunk: bytes, stopping: Stop) -> Iterator[bytes]:
         yield chunk[start : start + PIECE]
 
 
-class Web:
-    """The HTTP server of one destination; safe to share between threads, so many of one delivery `at_once`."""
+class WebPlace(Protocol):
+    """An HTTP server as the configuration names it; `timeout` is in seconds."""
 
-    def __init__(self, destination: WebDestination, token: Secret | None = None, *, at_once: int = 1) -> None:
+    @property
+    def url(self) -> str: ...
+    @property
+    def user(self) -> str | None: ...
+    @property
+    def password(self) -> Secret | None: ...
+    @property
+    def authority(self) -> str | None: ...
+    @property
+    def certificate(self) -> str | None: ...
+    @property
+    def timeout(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+
+
+class Web:
+    """The HTTP server of a destination or source; safe to share between threads, so many of one delivery `at_once`."""
+
+    def __init__(self, destination: WebPlace, token: Secret | None = None, *, at_once: int = 1) -> None:
         parts = urlsplit(destination.url)
         self._secure = parts.scheme == "https"
         self._host = parts.hostname or ""
@@ -139,6 +159,26 @@ class Web:
         finally:
             self._sockets.use(None)
         return Answer(status=answer.status, body=content, wait=retry_after(answer.headers, datetime.now(UTC)))
+
+    @contextmanager
+    def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """The answer to a GET, to be read piece by piece; raises SendingError, also for what breaks off inside."""
+        try:
+            answer = self._pool().urlopen(
+                "GET",
+                self._root + path,
+                headers={**self._authorization, **headers},
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                yield answer
+            finally:
+                answer.close()  # it may not have been read to its end
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failed(error, is_small=True) from error
+        finally:
+            self._sockets.use(None)
 
     def probe(self, method: str, path: str) -> Answer:
         """The answer to a small request; raises SendingError where the server says that it is not at work."""
@@ -210,7 +250,7 @@ class Web:
             words = getattr(reason, "verify_message", None) or getattr(reason, "reason", None) or "no agreement"
             return SendingError(ErrorClass.Configuration, "tls", f"{where}: TLS failed: {words}", unreachable=True)
         known = next((each for each in _NETWORK if isinstance(cause, each[0])), None)
-        if known is None and isinstance(cause, NewConnectionError):
+        if isinstance(cause, NewConnectionError) and not isinstance(cause, urllib3.exceptions.NameResolutionError):
             refused = isinstance(cause.__cause__, ConnectionRefusedError)
             known = (NewConnectionError, *(("refused", "it refuses connections") if refused else _NO_WAY))
         if known is None:
@@ -296,7 +336,7 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
     return content
 
 
-def _authorization(destination: WebDestination, token: Secret | None) -> dict[str, str]:
+def _authorization(destination: WebPlace, token: Secret | None) -> dict[str, str]:
     """RFC 6750 for a token, RFC 7617 for a user."""
     if token is not None:
         return {"Authorization": f"Bearer {token.resolve()}"}

@@ -13,6 +13,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter, Map
 
 from relais.database import is_unavailable
 from relais.domain.document import DocumentError, Problem
+from relais.domain.orders import ACCESSION_NUMBER
 from relais.domain.patients import CRM_ID
 from relais.errors import ConflictError, OrthancUnavailableError, RefusedByLawError, StateError, UnknownError
 from relais.texts import _
@@ -76,6 +77,19 @@ class CrmConverter(BaseConverter):
     regex = CRM_ID
 
 
+class AccessionConverter(BaseConverter):
+    """An accession number (0008,0050): a value of VR SH, in which a slash is nothing special."""
+
+    regex = ACCESSION_NUMBER
+    part_isolating = False
+
+
+class FhirConverter(BaseConverter):
+    """The id of a FHIR resource (hl7.org/fhir/R4/datatypes.html#id)."""
+
+    regex = "[A-Za-z0-9.-]{1,64}"
+
+
 class Application(Flask):
     """A Flask application in which every view declares its permission."""
 
@@ -98,7 +112,7 @@ def create_application(relais: Relais) -> Application:
     application = Application("relais.web", static_folder=None, template_folder=None)
     application.extensions |= {"relais": relais, "relais.routes": api.ALL, "relais.previews": Previews(relais.orthanc)}
     converters = {"uid": UidConverter, "name": NameConverter, "id": IdConverter, "crm": CrmConverter}
-    application.url_map.converters |= converters
+    application.url_map.converters |= {**converters, "accession": AccessionConverter, "fhir": FhirConverter}
     application.url_map.strict_slashes = False
     application.url_map.merge_slashes = False  # Orthanc does it, and cannot answer the redirect (308)
     application.before_request(_admit)

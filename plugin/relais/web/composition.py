@@ -28,12 +28,14 @@ from relais.patients import Patients
 from relais.receive import Feed
 from relais.replay import Replay
 from relais.restrictions import Restrictions
+from relais.retrieval.parts import Retrieval
 from relais.tasks import Tasks
 from relais.versions import Versions
 from relais.web.language import Texts
 from relais.web.metrics import Metrics
 from relais.web.permissions import Caller, Gate
 from relais.worker import Worker
+from relais.worklist.parts import Worklist
 
 
 class Relais(Protocol):
@@ -69,6 +71,10 @@ class Relais(Protocol):
     def patient_imports(self) -> Imports: ...
     @property
     def patient_pull(self) -> Pull: ...
+    @property
+    def retrieval(self) -> Retrieval: ...
+    @property
+    def worklist(self) -> Worklist: ...
     @property
     def ledger(self) -> Ledger: ...
     @property

@@ -16,6 +16,8 @@ KINDS = {
     "series": _("The study has no series {name}"),
     "delivery": _("There is no delivery {name} that you may see"),
     "destination": _("There is no destination {name}"),
+    "source": _("There is no source {name} that you may ask"),
+    "query": _("There is no question {name} of yours, or its answers were forgotten"),
     "notification": _("There is no notification {name} that you may see"),
     "subscriber": _("There is no subscriber {name}"),
     "task": _("There is no dead task {name}"),
@@ -23,11 +25,13 @@ KINDS = {
     "replay": _("There is no replay {name}"),
     "version": _("There is no version {name} of the configuration"),
     "import": _("There is no import {name} that you may see"),
+    "watch": _("There is no watch {name}"),
     "file": _("There is no file {name} in the folder of patients"),
     "patient source": _("There is no source of patients {name}"),
     "review": _("There is no review {name} that you may see"),
     "patient": _("There is no patient {name} that this clinic may see"),
     "model": _("There is no matching model {name}"),
+    "order": _("There is no order {name} that you may see"),
 }
 """What a caller is told about something that is not there."""
 
@@ -63,6 +67,7 @@ CONFLICTS = {
     "patient-itself": _("A record cannot be merged into itself"),
     "patient-not-merged": _("The record was not merged"),
     "import-over": _("The import is over"),
+    "import-complete": _("Nothing of this import is missing"),
     "import-gap": _("Line {line} is awaited; send it first"),
     "no-patient-folder": _("The configuration names no folder of patients (PatientFolder)"),
     "review-claimed": _("{name} is looking at this review"),
@@ -75,6 +80,12 @@ CONFLICTS = {
     "matching-runs": _("Studies are matched automatically already"),
     "model-active": _("This matching model decides already"),
     "model-known": _("This matching model is there already"),
+    "order-of-another-clinic": _("Another clinic has an order of this accession number"),
+    "order-state": _("The order does not allow this: it is {state}"),
+    "order-uid-taken": _("Another order has this StudyInstanceUID"),
+    "order-meanwhile": _("Somebody else changed this order at the same moment; send it again"),
+    "no-source": _("There is no source that you may ask"),
+    "queries-running": _("{limit} of your questions are still being asked; wait for one, or end it"),
     "file-is-the-source": _("Orthanc's configuration file is the source (ConfigurationSource); change it there"),
 }
 """What a caller is told when the state of a thing does not allow what was asked, by the code of the StateError."""

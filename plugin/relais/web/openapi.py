@@ -35,6 +35,8 @@ _CONVERTERS: dict[str, dict[str, Any]] = {
     "uid": {"type": "string", "pattern": "^[0-9.]{1,64}$"},
     "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"},
     "crm": {"type": "string", "pattern": f"^{CRM_ID}$"},
+    "fhir": {"type": "string", "pattern": "^[A-Za-z0-9.-]{1,64}$"},
+    "accession": {"type": "string", "minLength": 1, "maxLength": 16},
     "id": {"type": "integer", "minimum": 1, "maximum": 2**63 - 1},
 }
 

@@ -41,14 +41,21 @@ class Permission(StrEnum):
     ChangeMatching = "ChangeMatching"
     ViewRestrictions = "ViewRestrictions"
     ChangeRestrictions = "ChangeRestrictions"
+    ViewOrders = "ViewOrders"
+    ChangeOrders = "ChangeOrders"
+    ViewImports = "ViewImports"
+    ChangeImports = "ChangeImports"
+    ChangeWatches = "ChangeWatches"
     UseWaysOut = "UseWaysOut"
+    AskSources = "AskSources"
 
 
 P = Permission
 
-_LOOK = frozenset({P.Enter, P.ViewStudies, P.ViewDeliveries, P.ViewDestinations, P.ViewNotifications})
+_LOOK = frozenset({P.Enter, P.ViewStudies, P.ViewDeliveries, P.ViewDestinations, P.ViewNotifications, P.ViewImports})
 _OPERATE = frozenset(
     {
+        P.AskSources,
         P.ChangePatients,
         P.ChangeStudies,
         P.ChangeDeliveries,
@@ -58,22 +65,29 @@ _OPERATE = frozenset(
         P.ChangeTasks,
     }
 )
+_IMPORT = frozenset({P.ViewImports, P.ChangeImports, P.ChangeWatches})
 _MATCH = frozenset({P.ViewReviews, P.ResolveReviews, P.ChangeMatching})
+_ORDERS = frozenset({P.ViewOrders, P.ChangeOrders})
 _RESTRICT = frozenset({P.ViewRestrictions, P.ChangeRestrictions})
 _REVIEW = frozenset({P.ViewConfiguration, P.ApproveConfiguration, P.ViewReplays})
 
 ROLES: Mapping[str, frozenset[Permission]] = {
-    "Viewer": _LOOK | {P.ViewPatients, P.ViewReviews},
-    "Operator": _LOOK | _OPERATE | _MATCH | {P.ViewPatients, P.EvaluateRules, P.ViewMetrics},
+    "Viewer": _LOOK | {P.ViewPatients, P.ViewOrders, P.ViewReviews},
+    "Operator": _LOOK | _OPERATE | _IMPORT | _ORDERS | _MATCH | {P.ViewPatients, P.EvaluateRules, P.ViewMetrics},
     "Administrator": frozenset(Permission),
     "Auditor": _LOOK | {P.ViewConfiguration, P.ViewAudit},
-    "PrivacyOfficer": _LOOK | _RESTRICT | _REVIEW | _MATCH | {P.ViewPatients, P.EvaluateRules, P.ViewAudit},
+    "PrivacyOfficer": _LOOK
+    | _RESTRICT
+    | _REVIEW
+    | _MATCH
+    | {P.ViewPatients, P.ViewOrders, P.EvaluateRules, P.ViewAudit},
 }
 """The one table of who may do what; an Auditor sees studies without their patients."""
 
 WHOLE = _RESTRICT | {
     *(P.ChangeDestinations, P.ViewTasks, P.ChangeTasks, P.ChangeConfiguration, P.ApproveConfiguration, P.UseWaysOut),
     P.ChangeMatching,
+    P.ChangeWatches,
 }
 """What reaches beyond one clinic: for callers of all clinics only."""
 

@@ -19,8 +19,8 @@ OPENINGS = {
         _('Take them out of "DicomModalities", and make them Destinations or Sources of Relais.'),
     ),
     "may-retrieve": (
-        _("These modalities may fetch images by C-MOVE or C-GET, past the rules: {names}"),
-        _('Define them with "AllowMove": false and "AllowGet": false, and set "DicomCheckModalityHost": true.'),
+        _("These modalities may fetch images by C-GET, of which Relais is not asked: {names}"),
+        _('Define them with "AllowGet": false, and set "DicomCheckModalityHost": true.'),
     ),
     "peers": (
         _("Orthanc knows peers to which it can send past the rules: {names}"),
@@ -31,7 +31,7 @@ OPENINGS = {
         _('Take them out of "DicomWeb"."Servers", and make them Destinations of the kind DicomWeb.'),
     ),
     "always-move": (
-        _("DicomAlwaysAllowMove is true: any AE title may have images moved"),
+        _("DicomAlwaysAllowMove is true: anybody may have images sent to those whom Retrievers or Destinations name"),
         _('Set "DicomAlwaysAllowMove": false in Orthanc\'s configuration.'),
     ),
     "always-get": (

@@ -8,16 +8,19 @@ arrive.
 from relais.database.queries import (
     audit,
     deliveries,
+    fetching,
     history,
     lanes,
     matches,
     notifications,
     patients,
     replays,
+    retrievals,
     reviews,
     studies,
     tasks,
     timeline,
+    worklist,
 )
 from relais.database.queries.paging import Rows, Scope
 
@@ -26,14 +29,17 @@ __all__ = [
     "Scope",
     "audit",
     "deliveries",
+    "fetching",
     "history",
     "lanes",
     "matches",
     "notifications",
     "patients",
     "replays",
+    "retrievals",
     "reviews",
     "studies",
     "tasks",
     "timeline",
+    "worklist",
 ]

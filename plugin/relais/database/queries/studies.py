@@ -88,9 +88,21 @@ def of_patient(connection: Connection, crm_ids: Collection[str], scope: Scope, b
     return page(connection, statement, study.c.id, before, limit)
 
 
+def count_of_patient(connection: Connection, crm_ids: Collection[str], scope: Scope) -> int:
+    """How many studies are these patients'."""
+    mine = study.c.crm_id.in_(crm_ids), study.c.match_state == "Matched", visible(scope)
+    return connection.execute(select(func.count()).select_from(study).where(*mine)).scalar_one()
+
+
 def of_ids(connection: Connection, study_ids: Collection[int], scope: Scope) -> Rows:
     """These studies, as far as the caller may see them."""
     return connection.execute(select(*LISTED).where(study.c.id.in_(study_ids), visible(scope))).mappings().all()
+
+
+def of_uids(connection: Connection, uids: Collection[str], scope: Scope) -> dict[str, RowMapping]:
+    """Those of these studies that are here, by StudyInstanceUID, as far as the caller may see them."""
+    rows = connection.execute(select(*LISTED).where(study.c.study_instance_uid.in_(uids), visible(scope))).mappings()
+    return {row["study_instance_uid"]: row for row in rows}
 
 
 def one(connection: Connection, study_instance_uid: str, scope: Scope) -> RowMapping | None:
@@ -168,8 +180,8 @@ def count_in_state(connection: Connection, state: str, scope: Scope) -> int:
 
 
 def sources_since(connection: Connection, since: datetime, scope: Scope) -> dict[str, int]:
-    """How many studies each calling AE title has sent since then."""
-    source = study.c.origin["CallingAet"].as_string()
+    """How many studies came since then from each calling AE title, or from the source that they were imported from."""
+    source = func.coalesce(study.c.origin["Source"].as_string(), study.c.origin["CallingAet"].as_string())
     statement = select(source, func.count()).where(study.c.received_at >= since, visible(scope)).group_by(source)
     return {name or "": count for name, count in connection.execute(statement)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from relais.configuration import (
@@ -16,9 +16,9 @@ from relais.configuration import (
     MoveDestination,
     PeerDestination,
     Proof,
-    Source,
 )
-from relais.configuration.destinations import WebDestination
+from relais.configuration.sources import DicomSource, Retrieval, Source
+from relais.configuration.web_access import WebAccess
 from relais.domain.connectivity import Found, StepName
 from relais.transports.probes.client import Client
 from relais.transports.probes.dicom import COMMITMENT, FIND, MOVE, DicomSteps, Peer
@@ -68,7 +68,7 @@ def plan_of(
     if isinstance(destination, DicomDestination):
         return _dicom(destination, ourselves, store=store)
     if isinstance(destination, MoveDestination):
-        return _source(sources[destination.source], ourselves)
+        return dicom_source(cast("DicomSource", sources[destination.source]), ourselves)
     if isinstance(destination, DicomWebDestination):
         return _web(destination, store=store)
     if isinstance(destination, PeerDestination):
@@ -92,12 +92,23 @@ def _dicom(destination: DicomDestination, ourselves: Ourselves, *, store: bool) 
     return Plan(steps=plan, close=steps.close)
 
 
-def _source(source: Source, ourselves: Ourselves) -> Plan:
+def dicom_source(source: DicomSource, ourselves: Ourselves) -> Plan:
     """The source of a C-MOVE: whether it would send cannot be known without a study that it has."""
     endpoint = Endpoint(source.host, source.port)
-    steps = DicomSteps(endpoint, Peer(aet=source.aet, local_aet=ourselves.aet, needs=(MOVE,), images=False))
-    plan = {**_network(endpoint, None), StepName.Association: steps.associate, StepName.Echo: steps.echo}
+    tls = ourselves.tls if source.tls else None
+    local_aet = source.calling_aet or ourselves.aet
+    needs = (MOVE,) if source.manners.retrieve is Retrieval.Move else ()
+    steps = DicomSteps(endpoint, Peer(aet=source.aet, local_aet=local_aet, tls=tls, needs=needs, images=False))
+    plan = {**_network(endpoint, tls), StepName.Association: steps.associate, StepName.Echo: steps.echo}
     return Plan(steps=plan, close=steps.close)
+
+
+def web_source(source: WebAccess, token: str | None) -> Plan:
+    """A DICOMweb server that is asked."""
+    client, network = _http(source, token)
+    steps = WebSteps(client)
+    plan = {**network, StepName.Http: steps.reach, StepName.Clock: steps.clock}
+    return Plan(steps=plan, close=client.close)
 
 
 def _web(destination: DicomWebDestination, *, store: bool) -> Plan:
@@ -146,7 +157,7 @@ def _files(destination: FilesDestination) -> Plan:
     return Plan(steps=plan, close=steps.close)
 
 
-def _http(destination: WebDestination, token: str | None) -> tuple[Client, Mapping[StepName, Action]]:
+def _http(destination: WebAccess, token: str | None) -> tuple[Client, Mapping[StepName, Action]]:
     options = TlsOptions(authority=destination.authority, certificate=destination.certificate)
     headers = {"User-Agent": "Relais"}
     if token is not None:

@@ -1,4 +1,4 @@
-"""Matching for other systems: Patient/$match of FHIR R4 (hl7.org/fhir/R4/patient-operation-match.html)."""
+"""FHIR R4 for other systems: Patient/$match (hl7.org/fhir/R4/patient-operation-match.html), and orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from relais.domain.fhir import document_of, resource_of
 from relais.domain.matching.decision import Grade, Judged
 from relais.domain.patients import Patient, identity_of
 from relais.web.answers import Answer
+from relais.web.answers_worklist import OrderTaken
 from relais.web.api.matches import clinic_of, record_asked
+from relais.web.api.worklist import CONFLICT
 from relais.web.composition import Call
 from relais.web.errors import invalid
 from relais.web.permissions import Permission
@@ -107,6 +109,65 @@ def match(call: Call, body: FhirParameters) -> Response:
     answer = json_answer(FhirBundle, FhirBundle(total=len(entries), entry=entries))
     answer.content_type = f"{FHIR}; charset=utf-8"
     return answer
+
+
+class FhirResource(Document):
+    """A ServiceRequest, or an Appointment; what Relais does not know of it is not looked at."""
+
+    model_config = ConfigDict(alias_generator=None, extra="allow")
+    MEDIA: ClassVar[tuple[str, ...]] = (FHIR, "application/json")
+
+    resource_type: str = Field(
+        alias="resourceType", description="ServiceRequest or Appointment.", examples=["ServiceRequest"]
+    )
+    id: str | None = Field(None, description="The sender's own; needed without an identifier.", examples=["sr-17"])
+    status: str = Field(description="Such as active, revoked; booked, cancelled.", examples=["active"])
+
+    def resource(self, kind: str, **address: str) -> dict[str, Any]:
+        """The resource; raises RefusedError where it is another one."""
+        if self.resource_type != kind:
+            names = {"name": self.resource_type, "known": [kind]}
+            raise invalid([Problem("resourceType", "not-one-of", names)])
+        if self.id is not None and address.get("id", self.id) != self.id:
+            raise invalid([Problem("id", "id-differs")])
+        own = {"resourceType": kind, "status": self.status, **({"id": self.id} if self.id else {})}
+        return {**(self.model_extra or {}), **own, **address}
+
+
+@routes.post("/ServiceRequest", Permission.ChangeOrders, OrderTaken, body=FhirResource, statuses=CONFLICT)
+def request(call: Call, body: FhirResource) -> OrderTaken:
+    """Make, change or cancel the order of this ServiceRequest, known by its id or its first identifier."""
+    return _request(call, body.resource("ServiceRequest"))
+
+
+@routes.put(
+    "/ServiceRequest/<fhir:ResourceId>", Permission.ChangeOrders, OrderTaken, body=FhirResource, statuses=CONFLICT
+)
+def put_request(call: Call, ResourceId: str, body: FhirResource) -> OrderTaken:  # noqa: N803
+    """The same, with the id in the address."""
+    return _request(call, body.resource("ServiceRequest", id=ResourceId))
+
+
+@routes.post("/Appointment", Permission.ChangeOrders, OrderTaken, body=FhirResource, statuses=CONFLICT)
+def appointment(call: Call, body: FhirResource) -> OrderTaken:
+    """Say when an order is, or make one: of the ServiceRequest that it is based on or contains, or of its own."""
+    return _appointment(call, body.resource("Appointment"))
+
+
+@routes.put("/Appointment/<fhir:ResourceId>", Permission.ChangeOrders, OrderTaken, body=FhirResource, statuses=CONFLICT)
+def put_appointment(call: Call, ResourceId: str, body: FhirResource) -> OrderTaken:  # noqa: N803
+    """The same, with the id in the address."""
+    return _appointment(call, body.resource("Appointment", id=ResourceId))
+
+
+def _request(call: Call, resource: dict[str, Any]) -> OrderTaken:
+    found = call.relais.worklist.requests.request(resource, actor=call.caller.name, scope=call.caller.clinics)
+    return OrderTaken.of(found)
+
+
+def _appointment(call: Call, resource: dict[str, Any]) -> OrderTaken:
+    found = call.relais.worklist.requests.appointment(resource, actor=call.caller.name, scope=call.caller.clinics)
+    return OrderTaken.of(found)
 
 
 def _entry(judged: Judged, patient: Patient) -> dict[str, Any]:

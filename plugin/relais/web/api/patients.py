@@ -148,6 +148,14 @@ def forget(call: Call, CrmId: str) -> PatientForgotten:  # noqa: N803
     )
 
 
+@routes.post(ONE + "/forget", Permission.ChangePatients, PatientForgotten, body=Command, statuses=MISSING)
+def forget_because(call: Call, CrmId: str, body: Command) -> PatientForgotten:  # noqa: N803
+    """The same as DELETE, with the reason, which the audit keeps."""
+    scope = call.caller.clinics
+    gone = call.relais.patients.forget(CrmId, actor=call.caller.name, reason=body.reason, scope=scope)
+    return PatientForgotten(forgotten=gone)
+
+
 @routes.post(
     ONE + "/merge",
     Permission.ChangePatients,

@@ -12,26 +12,33 @@ from relais.web.pages import (
     destination,
     destinations,
     find_patient,
+    imports,
     network,
     network_editor,
     notices,
+    patient_records,
     patients,
     replays,
     review,
     reviews,
     rule_builder,
     rules,
+    search,
+    sources,
     studies,
     study,
     system,
     try_it,
     versions,
+    watches,
+    worklist,
 )
 from relais.web.pages.shell import furnish, pages
 
 VIEWS = (
-    *(reviews, review, patients, find_patient),
+    *(reviews, review, patients, patient_records, find_patient),
     *(dashboard, studies, study, deliveries, delivery, destinations, destination, notices, audit, system),
+    *(search, imports, watches, sources, worklist),
     *(network, network_editor, rules, rule_builder, try_it, versions, replays),
 )
 """Every module that adds views to `pages`."""

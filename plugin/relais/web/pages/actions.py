@@ -111,6 +111,42 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Action]]] = {
             ),
         },
     ),
+    "source": (
+        "sources/<name:Name>",
+        {
+            "test": Action(
+                _("Test now"),
+                _("Test the connection to this PACS?"),
+                _("The connection is tested"),
+                meanwhile=_("The connection is being tested …"),
+            ),
+        },
+    ),
+    "import": (
+        "imports/<id:Id>",
+        {
+            "cancel": Action(
+                _("Cancel"), _("Fetch no more of this import?"), _("The import is canceled"), undo="retry"
+            ),
+            "retry": Action(RETRY, _("Ask again for what is missing?"), _("What is missing is asked for again")),
+        },
+    ),
+    "watch": (
+        "watches/<name:Name>",
+        {
+            "poll": Action(_("Ask now"), _("Ask this PACS now what is new?"), _("The PACS is asked now")),
+            "pause": Action(
+                _("Pause"), _("Ask this PACS no more until it is resumed?"), _("The watch is paused"), undo="resume"
+            ),
+            "resume": Action(_("Resume"), _("Ask this PACS again?"), _("The watch goes on"), undo="pause"),
+        },
+    ),
+    "order": (
+        "worklist/<accession:AccessionNumber>",
+        {
+            "cancel": Action(_("Cancel"), _("Give this order to no machine any more?"), _("The order is canceled")),
+        },
+    ),
     "subscriber": (
         "subscribers/<name:Name>",
         {

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from relais.domain.querying import SourceState
 from relais.domain.states import (
     DeliveryState,
     ImportState,
     MatchState,
     NotificationState,
+    OrderState,
+    PrefetchState,
+    RetrievalState,
     ReviewState,
     StudyState,
     TaskState,
@@ -104,6 +108,45 @@ IMPORT = {
     ImportState.Canceled: Chip(_("Canceled"), "ended"),
 }
 
+ASKED = {
+    SourceState.Waiting: Chip(_("Asking"), "moving"),
+    SourceState.Answered: Chip(_("Answered"), "done"),
+    SourceState.Truncated: Chip(_("Has more"), "person"),
+    SourceState.TimedOut: Chip(_("No answer"), "failed"),
+    SourceState.Refused: Chip(_("Refused"), "failed"),
+    SourceState.Unreachable: Chip(_("Not reached"), "failed"),
+}
+
+RETRIEVAL = {
+    RetrievalState.Scheduled: Chip(_("Scheduled"), "waiting"),
+    RetrievalState.InProgress: Chip(_("In progress"), "moving"),
+    RetrievalState.Completed: Chip(_("Completed"), "done"),
+    RetrievalState.Failed: Chip(_("Failed"), "failed"),
+    RetrievalState.Canceled: Chip(_("Canceled"), "ended"),
+}
+
+WATCH = {
+    "Waiting": Chip(_("Well"), "done"),
+    "Polling": Chip(_("Asking"), "moving"),
+    "Failing": Chip(_("Trying again"), "failed"),
+    "Paused": Chip(_("Paused"), "person"),
+}
+
+PREFETCH = {
+    PrefetchState.Scheduled: Chip(_("Scheduled"), "waiting"),
+    PrefetchState.Completed: Chip(_("Completed"), "done"),
+    PrefetchState.Failed: Chip(_("Failed"), "failed"),
+    PrefetchState.Canceled: Chip(_("Canceled"), "ended"),
+}
+
+ORDER = {
+    OrderState.Scheduled: Chip(_("Scheduled"), "waiting"),
+    OrderState.InProgress: Chip(_("In progress"), "moving"),
+    OrderState.Completed: Chip(_("Completed"), "done"),
+    OrderState.Canceled: Chip(_("Canceled"), "ended"),
+    OrderState.Expired: Chip(_("Expired"), "person"),
+}
+
 KINDS: Mapping[str, Mapping[Any, Chip]] = {
     "study": STUDY,
     "delivery": DELIVERY,
@@ -117,6 +160,11 @@ KINDS: Mapping[str, Mapping[Any, Chip]] = {
     "match": MATCH,
     "import": IMPORT,
     "review": REVIEW,
+    "asked": ASKED,
+    "retrieval": RETRIEVAL,
+    "watch": WATCH,
+    "prefetch": PREFETCH,
+    "order": ORDER,
 }
 """Every chip, by what it stands for and the state."""
 

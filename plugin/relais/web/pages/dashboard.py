@@ -9,8 +9,10 @@ from flask import render_template
 from sqlalchemy import Connection
 
 from relais.database import queries
+from relais.database.queries.lanes import LaneState
 from relais.database.queries.studies import StudyFilter
 from relais.domain.states import DeliveryState, NotificationState, StudyState
+from relais.retrieval.imports import LANE as FETCHED
 from relais.web.answers_destination import DestinationAnswer
 from relais.web.api import destinations
 from relais.web.composition import current_call
@@ -21,6 +23,9 @@ from relais.web.permissions import Permission, requires
 
 OLD = timedelta(minutes=10)
 """A delivery that waits so long behind an open lane deserves a look."""
+
+DAY = timedelta(days=1)
+"""So long a failed import is told of."""
 
 HELD_SHOWN = 8
 
@@ -60,9 +65,11 @@ def _now() -> dict[str, object]:
             ),
             "notices": queries.notifications.count_in_state(connection, NotificationState.Failed),
             "dead": queries.tasks.dead(connection),
+            "imports": queries.fetching.failed_since(connection, now - DAY, _visible_sources()),
             "studies": sum(sources.values()),
         }
         off = _disabled_subscribers(connection)
+        pacs = _pacs(connection)
         waiting = queries.reviews.waiting(connection, scope) if reviewed else ()
         stopped = reviewed and call.relais.matching.safety_net.tripped(connection) is not None
     counts["reviews"] = sum(each["amount"] for each in waiting)
@@ -72,10 +79,31 @@ def _now() -> dict[str, object]:
         "reviewed": reviewed,
         "oldest_review": min((each["oldest"] for each in waiting), default=None),
         "counts": counts,
-        "wrong": _wrong(lanes, counts, off, now, stopped=stopped),
-        "picture": draw(sources, owed, {lane.name: HEALTH[lane.state] for lane in lanes}),
+        "wrong": _wrong(lanes, counts, off, now, stopped=stopped)
+        + [
+            say("nothing can be fetched from {source}", source=name)
+            for name, health in pacs.items()
+            if health == "down"
+        ],
+        "picture": draw(sources, owed, {lane.name: HEALTH[lane.state] for lane in lanes}, pacs),
+        "pacs": pacs,
         "configured": bool(call.relais.configuration.destinations),
     }
+
+
+def _pacs(connection: Connection) -> dict[str, Health]:
+    """How well each source is from which studies are fetched."""
+    gates = queries.lanes.gates(connection)
+    known = current_call().relais.configuration.sources
+    return {name: HEALTH[LaneState.of(name, {}, gates.get(f"{FETCHED}{name}")).state] for name in known}
+
+
+def _visible_sources() -> list[str]:
+    """The sources of whose imports the caller is told."""
+    call = current_call()
+    return (
+        call.relais.retrieval.queries.permitted(call.caller.clinics) if call.caller.may(Permission.ViewImports) else []
+    )
 
 
 def _disabled_subscribers(connection: Connection) -> list[str]:
@@ -112,6 +140,7 @@ def _wrong(
         "held": count("{count} study is held", "{count} studies are held", counts["held"]),
         "reviews": count("{count} study waits for a person", "{count} studies wait for a person", counts["reviews"]),
         "notices": count("{count} notice failed", "{count} notices failed", counts["notices"]),
+        "imports": count("{count} import failed", "{count} imports failed", counts["imports"]),
         "dead": count("{count} task was given up", "{count} tasks were given up", counts["dead"]),
     }
     sentences += [sentence for name, sentence in amounts.items() if counts[name]]

@@ -63,7 +63,7 @@ def destination(Name: str) -> str:  # noqa: N803
         kinds=reasons.KINDS,
         proofs=reasons.WANTED,
         starts=reasons.STARTS,
-        windows=reasons.windows(known),
+        windows=reasons.windows(known.windows),
         changes=reasons.changes(known),
         failover=reasons.failover(known),
         speed=reasons.bandwidth(known.bandwidth) if known.bandwidth else None,

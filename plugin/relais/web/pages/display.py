@@ -69,6 +69,11 @@ def day(text: str | None, language: str) -> str:
         return text or ""
 
 
+def weekday(moment: date, language: str) -> str:
+    """A day in full: `Sunday, November 22, 2026`."""
+    return str(format_date(moment, "full", locale=language))
+
+
 def person(name: str | None) -> str:
     """A DICOM person name (PN) as `Tremblay, Émilie`: its first group that says anything."""
     group = next((each for each in (name or "").split("=") if each.strip("^ ")), "")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from relais.database import queries
 from relais.domain.asked import Demographics
 from relais.domain.document import Document
-from relais.domain.patients import Patient
+from relais.domain.patients import CrmId, Patient
 from relais.web.composition import current_call
 from relais.web.errors import not_found
 from relais.web.pages.beside import name_of
@@ -26,7 +26,7 @@ MOST = 12
 
 
 class Finding(Document):
-    """What is known of somebody, as a person types it; `review` or `study_instance_uid` tells for what they look."""
+    """What is known of somebody, as a person types it; the last three tell for what they look."""
 
     name: str = Field("", max_length=200, description="A name, in whatever order.")
     birth_date: str = Field("", pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?$", description="When they were born.")
@@ -35,6 +35,7 @@ class Finding(Document):
     study_instance_uid: str | None = Field(
         None, alias="StudyInstanceUID", pattern=r"^[0-9.]{1,64}$", description="To be linked with which study."
     )
+    merges: CrmId | None = Field(None, description="Whose record is to be merged into theirs.")
 
 
 @pages.post("/patients/find")
@@ -44,7 +45,7 @@ def patients_find() -> str:
     body = read_body(request, Finding)
     call = current_call()
     with call.relais.database.read() as connection:
-        found = [_shown(each) for each in _found(connection, body)]
+        found = [_shown(each) for each in _found(connection, body) if each.crm_id != body.merges]
     if found:
         with call.relais.database.write() as connection:
             listed = [each["crm_id"] for each in found]

@@ -41,15 +41,27 @@ class Picture:
     row: int = ROW
 
 
-def draw(sources: Mapping[str, int], owed: Mapping[str, int], destinations: Mapping[str, Health]) -> Picture:
-    """Draw how many studies came from each source and are owed to each destination; every destination is shown."""
+def draw(
+    sources: Mapping[str, int],
+    owed: Mapping[str, int],
+    destinations: Mapping[str, Health],
+    pacs: Mapping[str, Health] | None = None,
+) -> Picture:
+    """Draw how many studies came from each source and are owed to each destination; every destination is shown.
+
+    `pacs` are the sources that can be asked: they are shown without a study too, as far as there is room.
+    """
+    known = pacs or {}
     shown = dict(Counter(sources).most_common(MOST_SOURCES))
+    idle = [name for name in known if name not in sources]
+    shown |= dict.fromkeys(idle[: MOST_SOURCES - len(shown)], 0)
+    healths: dict[str, Health] = {name: known.get(name, "well") for name in shown}
     height = max(len(shown), len(destinations), 1) * ROW
     most = max([*shown.values(), *owed.values(), 1])
     return Picture(
-        sources=_bundle(shown, dict.fromkeys(shown, "well"), height, most, inward=True),
+        sources=_bundle(shown, healths, height, most, inward=True),
         destinations=_bundle(owed, destinations, height, most, inward=False),
-        others=len(sources) - len(shown),
+        others=max(len(sources) - MOST_SOURCES, 0),
         height=height,
     )
 

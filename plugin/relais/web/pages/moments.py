@@ -50,12 +50,17 @@ ACTIONS = {
     "study.held": (_("Held"), "person"),
     "study.released": (_("Released"), "done"),
     "study.route-asked": (_("The rules were asked again"), "moving"),
+    "study.retrieved": (_("Another system fetched it"), "done"),
+    "worklist.completed": (_("It completed its order"), "done"),
+    "order.reopened": (_("Its order waits again: the study is another's"), "person"),
     "study.matched": (_("It was found whose images these are"), "done"),
     "study.review": (_("A person must say whose images these are"), "person"),
     "study.unmatched": (_("They belong to nobody whom the CRM knows"), "ended"),
     "match.undone": (_("It was taken back whose images these are"), "person"),
     "patient.requested": (_("The CRM was asked to create the patient"), "moving"),
     "review.sampled": (_("The match is looked at once more"), "ended"),
+    "retrieval.completed": (_("Imported from {source}: every image that it has is here"), "done"),
+    "retrieval.failed": (_("The import from {source} failed for good"), "failed"),
     "delivery.started": (_("The delivery to {destination} began"), "moving"),
     "delivery.completed": (_("{destination} has everything"), "done"),
     "delivery.failed": (_("The delivery to {destination} failed for good"), "failed"),
@@ -75,7 +80,8 @@ ACTIONS = {
 
 
 def _names(detail: Detail) -> dict[str, str]:
-    return {"destination": str(detail.get("Destination", "")), "to": str(detail.get("To", ""))}
+    keys = {"destination": "Destination", "to": "To", "source": "Source"}
+    return {name: str(detail.get(key, "")) for name, key in keys.items()}
 
 
 def _by(detail: Detail, text: str) -> str:

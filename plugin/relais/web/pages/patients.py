@@ -10,6 +10,7 @@ from relais.web.api.patients import imports
 from relais.web.composition import current_call
 from relais.web.pages.beside import about, name_of
 from relais.web.pages.find_patient import studies_of, visible_patient
+from relais.web.pages.patient_records import merged_into
 from relais.web.pages.shell import pages
 from relais.web.permissions import Permission, requires
 from relais.web.questions import Nothing, Paging
@@ -58,6 +59,7 @@ def patient(CrmId: str) -> str:  # noqa: N803
     with call.relais.database.read() as connection:
         found = visible_patient(connection, CrmId)
         studies = studies_of(connection, found.crm_id, STUDIES_SHOWN)
+        merged = merged_into(connection, found.crm_id)
     with call.relais.database.write() as connection:
         call.relais.journal.record(connection, "patient.viewed", actor=call.caller.name, CrmId=found.crm_id)
     return render_template(
@@ -68,4 +70,5 @@ def patient(CrmId: str) -> str:  # noqa: N803
         lines=about(found),
         labels=found.labels,
         studies=studies,
+        merged=merged,
     )

@@ -106,9 +106,9 @@ def completion(row: RowMapping) -> str | None:
     return None
 
 
-def windows(destination: Destination) -> list[str]:
-    """When a destination may be sent to, a line for each window."""
-    return [_window(each) for each in destination.windows]
+def windows(given: Sequence[Window]) -> list[str]:
+    """When something may be done, a line for each window."""
+    return [_window(each) for each in given]
 
 
 def _window(window: Window) -> str:

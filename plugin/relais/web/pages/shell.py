@@ -44,6 +44,8 @@ class Place:
     endpoint: str
     name: str
     permission: Permission
+    unless: Permission | None = None
+    """Whoever has this one finds it under another place."""
 
 
 PLACES = (
@@ -52,6 +54,9 @@ PLACES = (
     Place("pages.reviews", _("Reviews"), Permission.ViewReviews),
     Place("pages.deliveries", _("Deliveries"), Permission.ViewDeliveries),
     Place("pages.destinations", _("Destinations"), Permission.ViewDestinations),
+    Place("pages.search", _("Search"), Permission.AskSources),
+    Place("pages.imports", _("Imports"), Permission.ViewImports, unless=Permission.AskSources),
+    Place("pages.worklist", _("Worklist"), Permission.ViewOrders),
     Place("pages.patients", _("Patients"), Permission.ViewPatients),
     Place("pages.network", _("Network"), Permission.ViewConfiguration),
     Place("pages.notices", _("Notices"), Permission.ViewNotifications),
@@ -61,6 +66,11 @@ PLACES = (
 
 PARTS_OF = {
     "pages.study": "pages.studies",
+    **dict.fromkeys(
+        ("pages.imports", "pages.import_", "pages.watches", "pages.watch", "pages.sources", "pages.source"),
+        "pages.search",
+    ),
+    "pages.order": "pages.worklist",
     "pages.review": "pages.reviews",
     "pages.patient": "pages.patients",
     "pages.delivery": "pages.deliveries",
@@ -128,9 +138,14 @@ def shell() -> dict[str, Any]:
         "caller": call.caller,
         "language": call.texts.language,
         "theme": theme if theme in THEMES else None,
-        "places": [place for place in PLACES if call.caller.may(place.permission)],
-        "here": PARTS_OF.get(request.endpoint or "", request.endpoint),
+        "places": [place for place in PLACES if _is_shown(place)],
+        "here": {request.endpoint, PARTS_OF.get(request.endpoint or "")},
     }
+
+
+def _is_shown(place: Place) -> bool:
+    caller = current_call().caller
+    return caller.may(place.permission) and (place.unless is None or not caller.may(place.unless))
 
 
 @pages.get("/static/<digest>/<path:name>")

@@ -60,6 +60,7 @@ def study(StudyInstanceUID: str) -> str:  # noqa: N803
         series = queries.studies.series_of(connection, row["id"])
         now = _now(connection, row)
         whose = whose_images(connection, row)
+        order = _order(connection, row["id"])
     record_view(call, "study.viewed", row, **({"Patient": row["crm_id"]} if whose.who else {}))
     patient = call.caller.may(Permission.ViewPatients)
     return render_template(
@@ -70,7 +71,9 @@ def study(StudyInstanceUID: str) -> str:  # noqa: N803
         whose=whose,
         match_url=url_for("PUT /relais/v1/studies/<uid:StudyInstanceUID>/match", StudyInstanceUID=StudyInstanceUID),
         whys=_whys(row, values=patient),
-        otherwise=row["document"] is not None and Decision.from_json(row["document"]).otherwise,
+        decided=Decision.from_json(row["document"]) if row["document"] is not None else None,
+        sources=call.relais.configuration.sources,
+        order=order,
         clinic_reason=_clinic_reason(row) if row["clinic_reason"] else None,
     )
 
@@ -85,6 +88,14 @@ def study_live(StudyInstanceUID: str) -> str:  # noqa: N803
         row = visible_study(connection, call, StudyInstanceUID)
         now = _now(connection, row)
     return render_template("study-live.html", **now, changed=query.seen != now["version"])
+
+
+def _order(connection: Connection, study_id: int) -> RowMapping | None:
+    """The order that the study completed, for those who may see orders."""
+    call = current_call()
+    if not call.caller.may(Permission.ViewOrders):
+        return None
+    return queries.worklist.of_study(connection, study_id, call.caller.clinics)
 
 
 def _now(connection: Connection, row: RowMapping) -> dict[str, Any]:
@@ -145,6 +156,10 @@ def _clinic_reason(row: RowMapping) -> str:
     level = Level(reason["Level"]) if reason["Level"] else None
     clinic = None if reason["Ambiguous"] else row["clinic"]
     resolution = Resolution(
-        clinic=clinic, level=level, evidence=evidence, by_default=reason.get("ByDefault", False) and clinic is not None
+        clinic=clinic,
+        level=level,
+        evidence=evidence,
+        by_default=reason.get("ByDefault", False) and clinic is not None,
+        source=reason.get("Source"),
     )
     return explain_clinic(resolution, current_call().texts.language)

@@ -20,6 +20,9 @@ ADVICE = {
     "short-jobs-history": _('Set "JobsHistorySize": 100 in Orthanc\'s configuration.'),
     "save-jobs": _('Set "SaveJobs": false in Orthanc\'s configuration.'),
     "keeps-old-instances": _('Set "OverwriteInstances": true in Orthanc\'s configuration.'),
+    "another-worklist-plugin": _(
+        'Set "Enable": false in the section "Worklists" of Orthanc\'s configuration, or leave the plugin out.'
+    ),
     "remote-access-without-authentication": _('Set "AuthenticationEnabled": true, and name the users.'),
 }
 """What a person can do about a finding, by its code."""

@@ -8,7 +8,10 @@ async function post(url, body) {
     body: JSON.stringify(body),
   });
   const answer = await response.json();
-  if (!response.ok) throw new Error([answer.Error, ...answer.Details.map((each) => each.Message)].join(": "));
+  if (!response.ok) {
+    const error = new Error([answer.Error, ...answer.Details.map((each) => each.Message)].join(": "));
+    throw Object.assign(error, { details: answer.Details });
+  }
   return answer;
 }
 

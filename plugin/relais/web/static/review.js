@@ -218,6 +218,22 @@ function byHand(button) {
   });
 }
 
+// --- whatever a page offers with what follows from it: a button says where it asks, where it sends, and where it goes ---
+function foresee(button) {
+  const { foresee: consequences, about, to, send: sent, title, text, goes } = button.dataset;
+  askFirst({
+    title,
+    word: text,
+    consequences,
+    body: JSON.parse(about),
+    act: async (reason) => {
+      await send("POST", to, { ...JSON.parse(sent), Reason: reason });
+      if (goes) location.assign(goes);
+      else location.reload();
+    },
+  });
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
@@ -228,6 +244,7 @@ document.addEventListener("click", (event) => {
   else if ("reviewUndo" in data) undoLast();
   else if ("reviewUndoThis" in data) undo(page.dataset);
   else if ("byHand" in data) byHand(button);
+  else if (data.foresee) foresee(button);
   else if (data.large) document.querySelector(".pictures .large").src = data.large;
 });
 

@@ -1,0 +1,1 @@
+"""Adapters of sources: one module a way of asking and fetching."""

@@ -1,0 +1,328 @@
+"""One association with a source, on which it is asked and told to send (PS3.8; PS3.4 annex C).
+
+pynetdicom is imported when the first question needs it. Whatever it waits for ends when the house stops or the time is
+over: its socket is shut then.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from relais.domain.connectivity import Advice, of_rejection
+from relais.domain.querying import SourceState
+from relais.domain.retry import ErrorClass
+from relais.transports.probes.network import TlsOptions, context_of
+from relais.transports.sources.port import AskingError, Until
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+    from pynetdicom import evt
+    from pynetdicom.association import Association
+
+CONNECT_SECONDS = 5.0
+"""The longest wait for a connection: a source that is there answers sooner, however slow it is afterwards."""
+LOOK = 0.1
+"""Seconds between looks at whether to stop."""
+DRAIN_SECONDS = 1.0
+"""How long the end of a cancelled question is waited for."""
+PENDING = (0xFF00, 0xFF01)
+SUCCESS = 0x0000
+CANCELED = 0xFE00
+_NO_RESOURCES = 0xA700
+_TRANSIENT_REJECTION = 2  # PS3.8 table 9-21, result
+_BUSY_WAITS = (0.2, 0.5, 1.0)
+"""Seconds before an association is tried again that was rejected for there being too many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peer:
+    """Whom we call, and as whom."""
+
+    aet: str
+    host: str
+    port: int
+    local_aet: str
+    tls: TlsOptions | None = None
+    answered: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Whether its last association came about: if not, a plain connection is tried first."""
+
+
+class Line:
+    """An association, open inside `with`; every failure is an AskingError, a stop InterruptedError."""
+
+    def __init__(self, peer: Peer, services: Sequence[str], *, silence: float, until: Until) -> None:
+        self._peer = peer
+        self._services = services
+        self._silence = silence
+        self._until = until
+        self._association: Association | None = None
+        self._connection: socket.socket | None = None
+        self._over = threading.Event()
+        self._messages = 0
+        self._asked_at = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._check()
+        watcher = threading.Thread(target=self._watch, name="relais-source-watch", daemon=True)
+        watcher.start()
+        try:
+            self._association = self._associate_patiently()
+        except BaseException:
+            self._over.set()
+            self._peer.answered.clear()
+            self._close()
+            raise
+        self._peer.answered.set()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        association, self._association = self._association, None
+        if association is not None and association.is_established:
+            association.acse_timeout = DRAIN_SECONDS
+            if error is None:
+                association.release()
+            else:
+                association.abort()
+        self._over.set()
+        self._close()
+
+    def find(self, model: str, keys: Dataset, enough: Callable[[], bool]) -> Iterator[Dataset | int]:
+        """Ask; yields the answers, and at last the status. When there are `enough`, the question is cancelled."""
+        association, message = self._next()
+        cancelled = False
+        for status, answer in association.send_c_find(keys, model, msg_id=message):
+            code = self._status(status)
+            if code not in PENDING:
+                self._check_order(association)
+                yield code
+                return
+            if cancelled:
+                continue
+            if answer is not None:
+                yield answer
+            if enough():
+                cancelled = True
+                association.send_c_cancel(message, query_model=model)
+                association.dimse_timeout = DRAIN_SECONDS
+        raise self._broken()
+
+    def move(self, model: str, keys: Dataset, to: str) -> Iterator[Dataset]:
+        """Have it sent to the AE title; yields each answer, the last one with a status that is not pending."""
+        association, message = self._next()
+        for status, _ in association.send_c_move(keys, to, model, msg_id=message):
+            code = self._status(status)
+            yield status
+            if code not in PENDING:
+                return
+        raise self._broken()
+
+    def echo(self) -> None:
+        """C-ECHO."""
+        association, message = self._next()
+        self._status(association.send_c_echo(msg_id=message))
+
+    def _next(self) -> tuple[Association, int]:
+        self._check()
+        if self._association is None or not self._association.is_established:
+            raise self._broken()
+        self._association.dimse_timeout = min(self._silence, self._until.left)
+        self._messages = self._messages % 0xFFFF + 1
+        self._asked_at = time.monotonic()
+        return self._association, self._messages
+
+    def _status(self, answer: Dataset) -> int:
+        """The status of an answer; raises where there was none."""
+        if "Status" not in answer:
+            raise self._broken()
+        if self._association is not None:
+            self._association.dimse_timeout = min(self._silence, max(LOOK, self._until.left))
+        self._asked_at = time.monotonic()
+        return int(answer.Status)
+
+    def _associate_patiently(self) -> Association:
+        """Archives take so many associations at once, and need a moment to notice that one has ended."""
+        for wait in _BUSY_WAITS:
+            try:
+                return self._associate()
+            except AskingError as error:
+                if error.code != Advice.RejectedBusy.value or self._until.wait(wait):
+                    raise
+        return self._associate()
+
+    def _associate(self) -> Association:
+        from pynetdicom import AE, _config, evt
+
+        _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # names of patients, and slow
+        patience = min(self._silence, max(LOOK, self._until.left))
+        if not self._peer.answered.is_set():
+            reach(self._peer.host, self._peer.port, min(CONNECT_SECONDS, patience))
+        entity = AE(ae_title=self._peer.local_aet)
+        entity.connection_timeout = min(CONNECT_SECONDS, patience)
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = patience
+        for each in self._services:
+            entity.add_requested_context(each)
+        began = time.monotonic()
+        association = entity.associate(
+            self._peer.host,
+            self._peer.port,
+            ae_title=self._peer.aet,
+            tls_args=self._tls(),
+            evt_handlers=[(evt.EVT_CONN_OPEN, self._opened)],
+        )
+        if not association.is_established:
+            self._check()
+            raise self._refusal(association, time.monotonic() - began)
+        association.network_timeout = None  # between two questions on one line nothing needs to come
+        association._serve_request = _putting_back(association)  # type: ignore[method-assign, assignment]  # noqa: SLF001
+        return association
+
+    def _check_order(self, association: Association) -> None:
+        """See that nothing came before the last answer that was read after it."""
+        if any(message is not None for _, message in list(association.dimse.msg_queue.queue)):
+            raise AskingError(SourceState.Refused, ErrorClass.Transient, "disordered", "its answers were mixed up")
+
+    def _tls(self) -> tuple[ssl.SSLContext, str] | None:
+        if self._peer.tls is None:
+            return None
+        try:
+            return context_of(self._peer.tls), self._peer.host
+        except OSError as error:
+            raise AskingError(
+                SourceState.Unreachable, ErrorClass.Configuration, "certificate", "Orthanc's DICOM certificates"
+            ) from error
+
+    def _opened(self, event: evt.Event) -> None:
+        connection: socket.socket = event.assoc.dul.socket.socket  # type: ignore[union-attr,assignment]
+        with suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection = connection
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK):
+            if self._until.is_set():
+                self._shut()
+
+    def _shut(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            with suppress(OSError, ssl.SSLError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _close(self) -> None:
+        """Let go of the socket, which pynetdicom leaves open where the peer stays silent."""
+        self._shut()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _check(self) -> None:
+        if self._until.is_set():
+            if self._until.left == 0.0:
+                raise late()
+            raise InterruptedError
+
+    def _refusal(self, association: Association, seconds: float) -> AskingError:
+        """Why there is no association."""
+        answer = association.acceptor.primitive
+        if association.is_rejected and answer is not None:
+            advice = of_rejection(int(answer.result_source or 0), int(answer.diagnostic or 0))
+            passes = answer.result == _TRANSIENT_REJECTION or advice is Advice.RejectedBusy
+            error_class = ErrorClass.Transient if passes else ErrorClass.Configuration
+            return AskingError(SourceState.Refused, error_class, advice.value, "it rejects the association")
+        if answer is not None and answer.result == 0:
+            return AskingError(SourceState.Refused, ErrorClass.Configuration, "no-query", "it accepts no questions")
+        if self._connection is not None:
+            if seconds >= self._silence - LOOK:
+                return late()
+            text = "it breaks off before it accepts us"
+            return AskingError(SourceState.Unreachable, ErrorClass.Transient, "aborted", text)
+        return AskingError(SourceState.Unreachable, ErrorClass.Transient, "unreachable", "it takes no connection")
+
+    def _broken(self) -> AskingError:
+        """No answer came: it broke off, or stayed silent."""
+        self._check()
+        patience = None if self._association is None else self._association.dimse_timeout
+        if patience is not None and time.monotonic() - self._asked_at >= patience - LOOK:
+            return late()
+        return AskingError(SourceState.Unreachable, ErrorClass.Transient, "aborted", "it broke off")
+
+
+def _putting_back(association: Association) -> Callable[[Any, int], None]:
+    """Give back an answer that pynetdicom 3.0.4 takes from whoever waits for it.
+
+    Its own thread serves what the peer asks, and is told to rest while we wait for answers. When it has just been told
+    to go on after the last question, it can take the first answer to the next one, and drops it [measured].
+    """
+    waiting = association.dimse.msg_queue
+
+    def put_back(message: Any, context: int) -> None:
+        with waiting.mutex:
+            waiting.queue.appendleft((context, message))
+            waiting.not_empty.notify()
+
+    return put_back
+
+
+def late() -> AskingError:
+    """It did not answer in time."""
+    return AskingError(SourceState.TimedOut, ErrorClass.Transient, "timeout", "no answer in time")
+
+
+def reach(host: str, port: int, seconds: float) -> None:
+    """Open and close a connection: that fails with its reason, and pynetdicom would leave a socket behind."""
+    try:
+        socket.create_connection((host, port), seconds).close()
+    except (OSError, UnicodeError) as error:
+        code = next((code for kind, code in _NETWORK if isinstance(error, kind)), "unreachable")
+        text = f"{host} port {port} cannot be reached"
+        raise AskingError(SourceState.Unreachable, ErrorClass.Transient, code, text) from error
+
+
+_NETWORK: tuple[tuple[type[Exception], str], ...] = (
+    (socket.gaierror, "name-not-resolved"),
+    (UnicodeError, "name-not-resolved"),
+    (TimeoutError, "timeout"),
+    (ConnectionRefusedError, "refused"),
+)
+
+
+def refused(status: int) -> AskingError:
+    """A status that is no success (PS3.4 tables C.4-1 and C.4-2; PS3.7 annex C).
+
+    Out of resources, failed sub-operations and C0xx pass: archives answer them while their database is away. Anything
+    else (A801, C801, A900, 0122, 0120) is refused for how we ask, or for whom.
+    """
+    code = f"{status:04X}"
+    passes = re.fullmatch("A7..|B...|C0..|FE00|0110|0213", code) is not None
+    error_class = ErrorClass.Transient if passes else ErrorClass.Configuration
+    return AskingError(SourceState.Refused, error_class, code, f"it answered with status {code}")
+
+
+def out_of_resources(status: int) -> bool:
+    """Whether the status can mean that there were too many answers (A700)."""
+    return status & 0xFF00 == _NO_RESOURCES
+
+
+def counts(answer: Dataset) -> Mapping[str, int]:
+    """The sub-operations of an answer to a C-MOVE (PS3.7 section 9.1.4.1); what it does not tell is left out."""
+    keywords = {
+        "remaining": "NumberOfRemainingSuboperations",
+        "completed": "NumberOfCompletedSuboperations",
+        "failed": "NumberOfFailedSuboperations",
+        "warnings": "NumberOfWarningSuboperations",
+    }
+    return {name: int(value) for name, keyword in keywords.items() if (value := _of(answer, keyword)) is not None}
+
+
+def _of(answer: Dataset, keyword: str) -> Any:
+    return answer.get(keyword)
