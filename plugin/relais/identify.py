@@ -24,7 +24,7 @@ from relais.database.queries import matches
 from relais.database.tables import study
 from relais.domain.asked import Demographics, asked_of, born_apart, named_apart, without
 from relais.domain.facts import Facts, Values
-from relais.domain.matching.decision import Candidate, Match, Question, Reason, State
+from relais.domain.matching.decision import Match, Question, Reason, State
 from relais.domain.matching.identifiers import read_identifier
 from relais.domain.matching.identity import Identity
 from relais.domain.matching.keys import keys_asked
@@ -252,17 +252,12 @@ class Identify:
             {self._survivor(connection, each) for each in several}
             for several in matches.said_of(connection, study_id, *source)
         )
-        people = self._index.find(connection, asked, clinic)
+        model = self._models.active(connection)
         theirs = None if ordered is None else self._survivor(connection, ordered)
-        told = linked if theirs is None else linked | {theirs}
-        met = dict(self._index.people(connection, told, clinic)) | dict(people.people)
-        candidates = [
-            Candidate(crm_id, identity, crm_id in linked, crm_id in rejected, crm_id == theirs)
-            for crm_id, identity in sorted(met.items())
-        ]
-        frequencies = self._index.frequencies(connection)
-        question = Question.of(asked, candidates, frequencies, capped=people.capped)
-        return _Answer(question=question, match=question.answer(self._models.active(connection)))
+        question = self._index.question(
+            connection, asked, clinic, model, confirmed=linked, rejected=rejected, ordered=theirs
+        )
+        return _Answer(question=question, match=question.answer(model))
 
     def _source_id(self, connection: Connection, said: Demographics, clinic: str | None) -> tuple[str, str]:
         """The PatientID by which earlier answers are found, and who gave it; none where it is nobody's own."""

@@ -5,11 +5,14 @@ A key is kept as 64 bits of its BLAKE2b: two keys that share them would only bri
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import blake2b
+from struct import unpack
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, text
@@ -17,9 +20,16 @@ from sqlalchemy import Connection, Row, bindparam, select, text
 from relais.clock import Clock
 from relais.configuration import Configuration
 from relais.database.patient_tables import patient, patient_name
+from relais.domain.matching.compact import FIELD, VERSION, compact, expanded
+from relais.domain.matching.dates import OLDEST
+from relais.domain.matching.decision import Candidate, Question
 from relais.domain.matching.identity import Identity
 from relais.domain.matching.keys import Key, keys_asked
+from relais.domain.matching.model import Model
+from relais.domain.matching.sieve import Sieve
 from relais.domain.patients import Patient, identity_of, parts_of, together
+
+log = logging.getLogger(__name__)
 
 CAP = 200
 """A key that more people have says too little: its people are not looked at, and nothing is decided automatically."""
@@ -32,24 +42,22 @@ MOST_CACHED = 200_000
 FAMILY, GIVEN, PATIENTS = "F", "G", "N"
 """The sides of `patient_name`."""
 
-Person = tuple[str, Identity]
-"""A CrmId, and the patient as matching compares them."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The patients that may be meant; `capped` says that a key had too many to look at."""
+    """The patients that may be meant, by their CrmIds, each as `compact` wrote them.
 
-    people: tuple[Person, ...]
+    `capped` says that a key had too many to look at.
+    """
+
+    people: Mapping[str, str]
     capped: bool
 
 
 def hashed(keys: Iterable[Key]) -> set[int]:
     """The keys as the tables have them: signed numbers of 64 bits."""
-    return {
-        int.from_bytes(blake2b(f"{kind} {value}".encode(), digest_size=8).digest(), "big", signed=True)
-        for kind, value in keys
-    }
+    digests = [blake2b(f"{kind} {value}".encode(), digest_size=8).digest() for kind, value in keys]
+    return set(unpack(f">{len(digests)}q", b"".join(digests)))
 
 
 class Frequencies:
@@ -93,20 +101,67 @@ class Index:
         self._counts: dict[tuple[str, str], int] = {}
         self._counted = (0, 0.0)
 
+    def question(
+        self,
+        connection: Connection,
+        asked: Identity,
+        clinic: str | None,
+        model: Model,
+        *,
+        confirmed: Collection[str] = (),
+        rejected: Collection[str] = (),
+        ordered: str | None = None,
+    ) -> Question:
+        """Whose that is, asked of those patients whom the clinic may see and who can matter to this model's answer.
+
+        `confirmed` and `rejected` are the CrmIds of whom a person said that it is them, or is not; `ordered` is that of
+        whom the study's order names.
+        """
+        found = self.find(connection, asked, clinic)
+        people = found.people
+        told = {*confirmed, *([] if ordered is None else [ordered])}
+        if told:
+            people = {**self.people(connection, told, clinic), **people}
+        frequencies = self.frequencies(connection)
+        frequencies.prepare(_parts(asked))
+        try:
+            kept, aside = Sieve(asked, model, frequencies).sift(people, told, rejected)
+        except Exception:  # what cannot be told from the line is told at length
+            log.exception("nobody could be set aside: all who were found are compared")
+            kept, aside = sorted(people), 0.0
+        candidates = [
+            Candidate(
+                crm_id,
+                expanded(people[crm_id]),
+                confirmed=crm_id in confirmed,
+                rejected=crm_id in rejected,
+                ordered=crm_id == ordered,
+            )
+            for crm_id in kept
+        ]
+        frequencies.prepare(_parts(*(each.identity for each in candidates)))
+        return Question.of(asked, candidates, frequencies, capped=found.capped, aside=aside)
+
     def find(self, connection: Connection, identity: Identity, clinic: str | None) -> Found:
         """Who may be meant, among the patients that this clinic may see; without a clinic, among all.
 
         Who was merged into somebody is found as that patient, who has the names and identifiers of both.
         """
-        keys = hashed(keys_asked(identity))
-        ids, capped = _holders(connection, keys)
-        rows = _by_ids(connection, _PATIENTS_BY_ID, sorted(ids))
-        people = self._people(connection, rows, clinic)
-        self.frequencies(connection).prepare(_parts(identity, *(each for _, each in people)))
+        ids, capped = _holders(connection, hashed(keys_asked(identity)))
+        scope, oldest = self.seen_by(clinic), self._oldest()
+        people: dict[str, str] = {}
+        anew: list[int] = []
+        for row_id, crm_id, of, line in _lines(connection, ids):
+            if line is None or (line < oldest and line[0] != FIELD):
+                anew.append(row_id)
+            elif scope is None or of is None or of in scope:
+                people[crm_id] = line
+        if anew:
+            people |= self._people(connection, _by_ids(connection, _PATIENTS_BY_ID, sorted(anew)), clinic)
         return Found(people=people, capped=capped)
 
-    def people(self, connection: Connection, crm_ids: Collection[str], clinic: str | None) -> tuple[Person, ...]:
-        """Those of these patients whom the clinic may see, each as who they became by merging."""
+    def people(self, connection: Connection, crm_ids: Collection[str], clinic: str | None) -> Mapping[str, str]:
+        """Those of these patients whom the clinic may see, each as who they became by merging, as in `Found`."""
         return self._people(connection, _by_ids(connection, _PATIENTS_BY_CRM_ID, sorted(crm_ids)), clinic)
 
     def frequencies(self, connection: Connection) -> Frequencies:
@@ -128,15 +183,21 @@ class Index:
         others = () if known is None else known.sees_patients_of
         return None if "*" in others else frozenset({clinic, *others})
 
-    def _people(self, connection: Connection, rows: Sequence[Row[Any]], clinic: str | None) -> tuple[Person, ...]:
+    def _people(self, connection: Connection, rows: Sequence[Row[Any]], clinic: str | None) -> dict[str, str]:
+        """The people of these rows, read anew."""
         survivors = _survivors(connection, rows)
         scope = self.seen_by(clinic)
         kept = {row.crm_id: row for row in survivors if scope is None or row.clinic is None or row.clinic in scope}
         members = _members(connection, kept)
         today = self._clock.now().date()
-        return tuple(
-            (crm_id, _identity(row.document, members.get(crm_id, ()), today)) for crm_id, row in sorted(kept.items())
-        )
+        return {
+            crm_id: compact(_identity(row.document, members.get(crm_id, ()), today)) for crm_id, row in kept.items()
+        }
+
+    def _oldest(self) -> str:
+        """The first day on which somebody who lives may be born."""
+        today = self._clock.now().date()
+        return f"{today.year - OLDEST:04}-{today:%m-%d}"
 
 
 def is_hidden(clinic: str | None, scope: Collection[str] | None) -> bool:
@@ -168,17 +229,41 @@ _HOLDERS = {
 """The people of each key, one more than the cap at most."""
 
 
+_LINE = (
+    "SELECT p.id, p.crm_id, p.clinic, "
+    "CASE WHEN p.merged_into IS NULL AND p.compact_version = :version THEN p.compact END "
+)
+_LINES = {
+    "sqlite": text(f"{_LINE} FROM json_each(:ids) AS asked JOIN patient AS p ON p.id = asked.value"),
+    "postgresql": text(f"{_LINE} FROM patient AS p WHERE p.id = ANY(CAST(:ids AS bigint[]))"),
+}
+"""Patients as matching compares them; without a line where that must be read from documents."""
+
+
+def _lines(connection: Connection, ids: Collection[int]) -> Sequence[Any]:
+    if not ids:
+        return ()
+    return connection.execute(
+        _LINES[connection.dialect.name], {"ids": _listed(connection, ids), "version": VERSION}
+    ).fetchall()
+
+
+def _listed(connection: Connection, numbers: Iterable[int]) -> Any:
+    """Numbers as one value of a statement: as JSON on SQLite, as an array on PostgreSQL."""
+    ordered = sorted(numbers)
+    return f"[{','.join(map(str, ordered))}]" if connection.dialect.name == "sqlite" else ordered
+
+
 def _holders(connection: Connection, keys: Collection[int]) -> tuple[set[int], bool]:
     """The ids of the people of these keys, without those of keys over the cap, and whether there were such."""
     if not keys:
         return set(), False
-    sqlite = connection.dialect.name == "sqlite"
-    asked = f"[{','.join(map(str, sorted(keys)))}]" if sqlite else sorted(keys)
-    by_key: dict[int, list[int]] = {}
-    for key, holder in connection.execute(_HOLDERS[connection.dialect.name], {"keys": asked, "cap": CAP}):
-        by_key.setdefault(key, []).append(holder)
-    kept = [holders for holders in by_key.values() if len(holders) <= CAP]
-    return {holder for holders in kept for holder in holders}, len(kept) < len(by_key)
+    asked = {"keys": _listed(connection, keys), "cap": CAP}
+    rows = connection.execute(_HOLDERS[connection.dialect.name], asked).fetchall()
+    if len(rows) <= CAP:
+        return {holder for _, holder in rows}, False
+    many = {key for key, amount in Counter([key for key, _ in rows]).items() if amount > CAP}
+    return {holder for key, holder in rows if key not in many}, bool(many)
 
 
 def _survivors(connection: Connection, rows: Sequence[Row[Any]]) -> list[Row[Any]]:

@@ -128,7 +128,16 @@ def _begin(begun: Mapping[str, Any]) -> Callable[[str], dict[str, Any]]:
         ready = read_lines(json.loads(page), terms)
         return {
             "Patients": [
-                (number, each.crm_id, each.clinic, each.document, [*each.keys], [*each.family], [*each.given])
+                (
+                    number,
+                    each.crm_id,
+                    each.clinic,
+                    each.document,
+                    each.line,
+                    [*each.keys],
+                    [*each.family],
+                    [*each.given],
+                )
                 for number, each in ready.patients
             ],
             "Troubles": ready.troubles,
@@ -142,6 +151,7 @@ def _prepared(
     crm_id: str,
     clinic: str | None,
     document: Mapping[str, Any],
+    line: str,
     keys: Iterable[int],
     family: Iterable[str],
     given: Iterable[str],
@@ -150,6 +160,7 @@ def _prepared(
         crm_id=crm_id,
         clinic=clinic,
         document=document,
+        line=line,
         keys=frozenset(keys),
         family=frozenset(family),
         given=frozenset(given),

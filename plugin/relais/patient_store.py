@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, s
 from relais.clock import Clock
 from relais.database import Database, upsert
 from relais.database.patient_tables import patient, patient_key, patient_name, waiting_key
+from relais.domain.matching.compact import VERSION, compact
 from relais.domain.matching.keys import keys_of
 from relais.domain.patients import Patient, identity_of, parts_of
 from relais.patient_index import FAMILY, GIVEN, PATIENTS, hashed, is_hidden
@@ -47,11 +48,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A patient ready to be stored: the document, the keys, and the parts of the names."""
+    """A patient ready to be stored: the document, how matching reads it, the keys, and the parts of the names."""
 
     crm_id: str
     clinic: str | None
     document: Mapping[str, Any]
+    line: str
     keys: frozenset[int]
     family: frozenset[str]
     given: frozenset[str]
@@ -65,6 +67,7 @@ def prepare(given: Patient, today: date) -> Prepared:
         crm_id=given.crm_id,
         clinic=given.clinic,
         document=given.document(),
+        line=compact(identity),
         keys=frozenset(hashed(keys_of(identity))),
         family=family,
         given=names,
@@ -132,16 +135,26 @@ class PatientStore:
                         "crm_id": each.crm_id,
                         "clinic": each.clinic,
                         "document": each.document,
+                        "compact": each.line,
+                        "compact_version": VERSION,
                         "changed_at": changes.now,
                     }
                     for each in changes.added.values()
                 ],
             )
         if changes.changed:
+            together = _joined_by_others(connection, changes.changed)
             connection.execute(
                 _UPDATE,
                 [
-                    {"row": row.id, "clinic": each.clinic, "document": each.document, "changed_at": changes.now}
+                    {
+                        "row": row.id,
+                        "clinic": each.clinic,
+                        "document": each.document,
+                        "compact": each.line,
+                        "compact_version": None if row.crm_id in together else VERSION,
+                        "changed_at": changes.now,
+                    }
                     for row, each in changes.changed.values()
                 ],
             )
@@ -218,10 +231,11 @@ class PatientStore:
 
 
 _BY_CRM_ID = select(patient).where(patient.c.crm_id.in_(bindparam("ids", expanding=True)))
+_JOINED = select(patient.c.merged_into).where(patient.c.merged_into.in_(bindparam("ids", expanding=True)))
 _UPDATE = (
     update(patient)
     .where(patient.c.id == bindparam("row"))
-    .values(clinic=bindparam("clinic"), document=bindparam("document"), changed_at=bindparam("changed_at"))
+    .values({each: bindparam(each) for each in ("clinic", "document", "compact", "compact_version", "changed_at")})
 )
 _NO_LONGER = delete(patient_name).where(
     patient_name.c.side == bindparam("s"), patient_name.c.part == bindparam("p"), patient_name.c.patients <= 0
@@ -243,6 +257,15 @@ def _rows(connection: Connection, crm_ids: Collection[str]) -> list[Row[Any]]:
     return [
         row for some in _pieces(sorted(crm_ids), AT_ONCE) for row in connection.execute(_BY_CRM_ID, {"ids": list(some)})
     ]
+
+
+def _joined_by_others(connection: Connection, crm_ids: Collection[str]) -> set[str]:
+    """Those of these patients into whom others were merged."""
+    return {
+        joined
+        for some in _pieces(sorted(crm_ids), AT_ONCE)
+        for joined in connection.execute(_JOINED, {"ids": list(some)}).scalars()
+    }
 
 
 def _new_ids(connection: Connection, amount: int) -> list[int]:

@@ -179,6 +179,8 @@ class Patients:
     def _become(self, connection: Connection, row: Row[Any], into: str | None) -> None:
         values = {"merged_into": into, "changed_at": self._clock.now()}
         connection.execute(update(patient).where(patient.c.id == row.id).values(values))
+        if into is not None:  # it is read together with this one from now on
+            connection.execute(update(patient).where(patient.c.crm_id == into).values(compact_version=None))
 
     def _let_go(self, connection: Connection, row: Row[Any], actor: str) -> None:
         """A study whose patient is forgotten is nobody's, and identified again."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from relais.bootstrap import Relais, settle
 from relais.database.patient_tables import match, patient, patient_key, patient_name, waiting_key
 from relais.database.tables import audit, study, task
 from relais.domain.document import parse
+from relais.domain.matching.compact import VERSION, compact, expanded
 from relais.domain.matching.keys import keys_of
+from relais.domain.matching.model import FIRST
 from relais.domain.patients import Patient, identity_of, parts_of
 from relais.drafts import Seat
 from relais.errors import StateError, UnknownError
@@ -76,7 +79,7 @@ def found(relais: Relais, index: Index, document: dict[str, Any], clinic: str | 
     """Who is found by a study of this person."""
     asked = identity_of(parse(Patient, document), relais.clock.now().date())
     with relais.database.read() as connection:
-        return [crm_id for crm_id, _ in index.find(connection, asked, clinic).people]
+        return sorted(index.find(connection, asked, clinic).people)
 
 
 def column(relais: Relais, what: Any, *where: Any) -> list[Any]:
@@ -143,7 +146,7 @@ def test_a_clinic_sees_its_own_patients_and_those_it_may(relais: Relais, index: 
     assert found(relais, index, ZOE, "sherbrooke") == ["C-all", "C-l", "C-o"]
     with relais.database.read() as connection:
         people = index.people(connection, ["C-o", "C-all", "C-none"], "laval")
-    assert [crm_id for crm_id, _ in people] == ["C-all"]
+    assert list(people) == ["C-all"]
 
 
 def test_one_crm_id_in_two_clinics_is_refused(relais: Relais) -> None:
@@ -191,7 +194,49 @@ def test_a_key_over_its_cap_brings_nobody_and_says_so(relais: Relais, index: Ind
         store.store(connection, [prepare(crowd[-1], today)])
     with relais.database.read() as connection:
         over = index.find(connection, asked, None)
-    assert (over.people, over.capped) == ((), True)
+    assert (over.people, over.capped) == ({}, True)
+
+
+def test_a_patient_is_kept_as_matching_compares_them_and_read_anew_where_that_is_out_of_date(
+    relais: Relais, index: Index, clock: FakeClock
+) -> None:
+    put(relais, ZOE)
+    zoe = identity_of(parse(Patient, ZOE), clock.now().date())
+    assert column(relais, patient.c.compact) == [compact(zoe)]
+    for version in (None, VERSION - 1, VERSION + 1):
+        with relais.database.write() as connection:
+            connection.execute(update(patient).values(compact="what another version wrote", compact_version=version))
+        with relais.database.read() as connection:
+            assert index.find(connection, zoe, None).people == {"C-1": compact(zoe)}
+    put(relais, {**ZOE, "Sex": "F"})
+    assert column(relais, patient.c.compact_version) == [VERSION]
+    clock.advance(timedelta(days=366 * 100))  # nobody lives so long: the date is a mistake by then
+    with relais.database.read() as connection:
+        (line,) = index.find(connection, zoe, None).people.values()
+    assert (expanded(line).birth_date, expanded(line).sex) == (None, "F")
+
+
+def test_of_a_crowd_a_question_has_those_who_matter(relais: Relais, index: Index) -> None:
+    today = relais.clock.now().date()
+    store = PatientStore(database=relais.database, clock=relais.clock, tasks=relais.tasks)
+    home = {"GivenNames": "Zoé", "PostalCode": "H2V 1G8"}
+    crowd = [
+        parse(Patient, {**home, "CrmId": f"C-{number}", "FamilyName": name, "BirthDate": f"19{number}-01-03"})
+        for number, name in enumerate(("Roy", "Côté", "Lavoie", "Simard", "Fortin") * 10, start=30)
+    ]
+    with relais.database.write() as connection:
+        store.store(connection, [prepare(each, today) for each in crowd])
+    put(relais, {**ZOE, "PostalCode": "H2V 1G8"})
+    asked = identity_of(parse(Patient, {**ZOE, "PostalCode": "H2V 1G8"}), today)
+    with relais.database.read() as connection:
+        found = index.find(connection, asked, None)
+        question = index.question(connection, asked, None, FIRST, rejected={"C-50"})
+        linked = index.question(connection, asked, None, FIRST, confirmed={"C-51", "C-none"}).candidates
+    assert len(found.people) == 51
+    assert {"C-1", "C-50"} <= {each.crm_id for each in question.candidates if each.rejected == (each.crm_id == "C-50")}
+    assert len(question.candidates) < 10
+    assert question.aside > 0
+    assert [each.crm_id for each in linked if each.confirmed] == ["C-51"]
 
 
 def test_names_are_counted_as_the_crm_has_them(relais: Relais, index: Index) -> None:
@@ -212,7 +257,9 @@ def test_a_merged_record_is_found_as_the_patient_it_became_with_both_names(relai
     check_consistency(relais)
     assert found(relais, index, ZOE) == ["C-2"]
     with relais.database.read() as connection:
-        ((_, identity),) = index.people(connection, ["C-1"], None)
+        (line,) = index.people(connection, ["C-1"], None).values()
+        assert index.find(connection, expanded(line), None).people == {"C-2": line}
+        identity = expanded(line)
         assert {part for name in identity.names for part in name.family} == {"GAGNE", "LEVESQUE"}
         assert {each.value for each in identity.identifiers} == {"GAGZ84551711", "P77"}
         known = relais.patients.get(connection, "C-1")
@@ -225,7 +272,12 @@ def test_a_merged_record_is_found_as_the_patient_it_became_with_both_names(relai
             relais.patients.merge(crm_id, into, actor="alice", reason="again")
         assert error.value.code == code
     put(relais, {**ZOE, "GivenNames": "Zoé-Anne"})  # the CRM corrects the record that was merged
+    put(relais, {**MARRIED, "Phones": ["438 555-0177"]})  # and the other
     check_consistency(relais)
+    with relais.database.read() as connection:
+        (line,) = index.find(connection, identity, None).people.values()
+    assert {part for name in expanded(line).names for part in name.given} == {"ZOE", "ANNE"}
+    assert expanded(line).phones == ("4385550177", "5145550142")
 
     relais.patients.unmerge("C-1", actor="alice", reason="two people")
     check_consistency(relais)

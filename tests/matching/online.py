@@ -11,8 +11,9 @@ from sqlalchemy import text
 from relais.clock import SystemClock
 from relais.configuration import load
 from relais.database import Database
-from relais.domain.matching.decision import Candidate, Question
+from relais.domain.matching.decision import Question
 from relais.domain.matching.identity import Identity
+from relais.domain.matching.model import FIRST, Model
 from relais.domain.patients import Patient
 from relais.patient_index import Index
 from relais.patient_store import PatientStore, prepare
@@ -54,12 +55,10 @@ class Online:
                 connection.execute(text("ANALYZE"))
         return stored
 
-    def ask(self, asked: Identity) -> Question:
+    def ask(self, asked: Identity, model: Model = FIRST) -> Question:
         """What the kernel is asked of that person."""
         with self._database.read() as connection:
-            found = self._index.find(connection, asked, None)
-            people = [Candidate(crm_id, identity) for crm_id, identity in found.people]
-            return Question.of(asked, people, self._index.frequencies(connection), capped=found.capped)
+            return self._index.question(connection, asked, None, model)
 
     def index_bytes(self) -> int | None:
         """What the keys take on SQLite; None elsewhere, and where SQLite was built without its table of pages."""

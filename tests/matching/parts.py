@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -83,7 +84,10 @@ def febrl(_scale: Scale) -> Part:
         with TemporaryDirectory(prefix="relais-matching-") as place:
             online = Online(f"sqlite:///{place}/relais.db", Path(place))
             online.load(data.documents(fields))
-            ours = {each.version: measure(data.queries(fields), online.ask, each)["all"] for each in (model, FIRST)}
+            ours = {
+                each.version: measure(data.queries(fields), partial(online.ask, model=each), each)["all"]
+                for each in (model, FIRST)
+            }
             online.close()
         best = ours[model.version]
         figures += [

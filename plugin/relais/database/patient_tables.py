@@ -16,6 +16,8 @@ patient = Table(
     Column("document", JSON, nullable=False),  # domain.patients.Patient, as it was given
     Column("merged_into", Text),  # the crm_id of the patient that this one turned out to be
     Column("changed_at", Instant, nullable=False),
+    Column("compact", Text),  # the document as matching compares it: domain.matching.compact
+    Column("compact_version", Integer),  # of how it was read; none where others were merged into it
     Index("ix_patient_clinic", "clinic", "id"),
     Index("ix_patient_merged", "merged_into"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from functools import lru_cache
@@ -166,8 +166,8 @@ def identity_of(patient: Person, today: date) -> Identity:
     for each in patient.names:
         (born if each.use in _AT_BIRTH else named).extend(_readings(each))
     return Identity(
-        names=tuple(dict.fromkeys(named)),
-        birth_names=tuple(dict.fromkeys(born)),
+        names=_distinct(named),
+        birth_names=_distinct(born),
         identifiers=_known(read_identifier(each.system, each.value) for each in patient.identifiers),
         birth_date=patient.birth_date and read_birth_date(patient.birth_date.isoformat(), today),
         sex=patient.sex.value if patient.sex in _KNOWN_SEXES else "",
@@ -263,6 +263,10 @@ def _addresses(patient: Person, code: str | None) -> Iterator[str | None]:
 
 def _known(found: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def _distinct(names: Sequence[NameParts]) -> tuple[NameParts, ...]:
+    return tuple(dict.fromkeys(names) if len(names) > 1 else names)
 
 
 def _every(several: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:

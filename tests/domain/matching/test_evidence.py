@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relais.domain.matching.evidence import Weight, card_contradicts, is_newborn, total, weigh
+from relais.domain.matching.evidence import Weight, card_contradicts, total, weigh
 from relais.domain.matching.identifiers import RAMQ, Identifier
 from relais.domain.matching.identity import Identity
+from relais.domain.matching.likeness import is_newborn
 from relais.domain.matching.model import FIRST, Feature, Level
 from relais.domain.matching.names import NameParts, read_fields, read_pn
 from tests.domain.matching.golden import Census, held, nam, seen

@@ -72,8 +72,8 @@ def read_address(text: str) -> str | None:
     number or no name in it, for a town is no address.
     """
     words = [_SPELT.get(word, word) for word in _CODE_APART.sub(r"\1\2", names.fold(text)).split() if word not in _WAYS]
-    numbered = any(letter.isdigit() for word in words for letter in word)
-    return " ".join(words) if numbered and any(word.isalpha() for word in words) else None
+    address = " ".join(words)
+    return address if any(map(str.isdigit, address)) and any(map(str.isalpha, words)) else None
 
 
 def _read_number(written: str) -> str | None:

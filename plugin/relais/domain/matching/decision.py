@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from relais.domain.matching.evidence import LONGEST, Weight, card_contradicts, is_newborn, total, weigh
+from relais.domain.matching.evidence import Weight, card_contradicts, total, weigh
 from relais.domain.matching.identity import Identity
+from relais.domain.matching.likeness import LONGEST, is_newborn
 from relais.domain.matching.model import DECIMALS, Counts, Feature, Frequencies, Level, Model, read, written
+from relais.domain.matching.sieve import SHOWN
 
-SHOWN, TWO = 3, 2
-"""Candidates that are kept with a decision, and how many kinds of identifier must agree."""
+TWO = 2
+"""How many kinds of identifier must agree."""
 PLACES = 12
 """Decimals of a posterior: no platform's last digit decides."""
 
@@ -129,14 +131,21 @@ class Match:
 
 
 def match(
-    asked: Identity, candidates: Sequence[Candidate], model: Model, frequencies: Frequencies, *, capped: bool = False
+    asked: Identity,
+    candidates: Sequence[Candidate],
+    model: Model,
+    frequencies: Frequencies,
+    *,
+    capped: bool = False,
+    aside: float = 0.0,
 ) -> Match:
     """Who it is. Never raises: what cannot be judged is for a person.
 
     `capped`: some key had more people than are looked at, so the right one may be missing; then nothing is certain.
+    `aside`: what those weigh whom the sieve set aside.
     """
     try:
-        return _match(asked, tuple(candidates), model, frequencies, capped=capped)
+        return _match(asked, tuple(candidates), model, frequencies, capped=capped, aside=aside)
     except Exception:  # noqa: BLE001 - what cannot be judged is for a person, whatever it is
         digest = model.digest if isinstance(model, Model) else ""
         return Match(State.Review, None, Reason.Failed, (), 0.0, digest)
@@ -186,11 +195,17 @@ class _Case:
 
 
 def _match(
-    asked: Identity, candidates: tuple[Candidate, ...], model: Model, frequencies: Frequencies, *, capped: bool
+    asked: Identity,
+    candidates: tuple[Candidate, ...],
+    model: Model,
+    frequencies: Frequencies,
+    *,
+    capped: bool,
+    aside: float,
 ) -> Match:
     prior = -math.log2(max(frequencies.total, 1))
     cases = sorted((_judge(asked, each, model, frequencies, prior) for each in candidates), key=lambda each: each.rank)
-    posteriors, nobody = _posteriors([each.judged.bits for each in cases])
+    posteriors, nobody = _posteriors([each.judged.bits for each in cases], aside)
     cases = [
         replace(each, judged=replace(each.judged, posterior=posterior, grade=_grade(each, posterior, model)))
         for each, posterior in zip(cases, posteriors, strict=True)
@@ -229,12 +244,15 @@ def _vetoes(asked: Identity, known: Identity, levels: Mapping[Feature, Collectio
         yield Veto.Card
 
 
-def _posteriors(bits: Sequence[float]) -> tuple[list[float], float]:
-    """Of each, and of nobody: `p_i = 2^w_i / (1 + sum of 2^w_j)`, with the largest taken off before the powers."""
+def _posteriors(bits: Sequence[float], aside: float) -> tuple[list[float], float]:
+    """Of each, and of nobody: `p_i = 2^w_i / (1 + sum of 2^w_j)`, with the largest taken off before the powers.
+
+    `aside` is what those weigh in that sum who are not among them.
+    """
     most = max(0.0, *bits) if bits else 0.0
     nobody = 2.0**-most
     powers = [2.0 ** (each - most) for each in bits]
-    whole = math.fsum((nobody, *powers))
+    whole = math.fsum((nobody, *powers, aside * nobody))
     return [round(each / whole, PLACES) for each in powers], round(nobody / whole, PLACES)
 
 
@@ -337,20 +355,33 @@ class Question:
     candidates: tuple[Candidate, ...]
     counts: Counts
     capped: bool = False
+    aside: float = 0.0
 
     @classmethod
     def of(
-        cls, asked: Identity, candidates: Sequence[Candidate], frequencies: Frequencies, *, capped: bool = False
+        cls,
+        asked: Identity,
+        candidates: Sequence[Candidate],
+        frequencies: Frequencies,
+        *,
+        capped: bool = False,
+        aside: float = 0.0,
     ) -> Question:
         """The question as it stands now, with how common the names are."""
         people = (asked, *(each.identity for each in candidates))
         names = [name for person in people for name in (*person.names, *person.birth_names)]
         parts = {part[:LONGEST] for name in names for part in (*name.family, *name.given)}
-        return cls(asked=asked, candidates=tuple(candidates), counts=Counts.of(parts, frequencies), capped=capped)
+        return cls(
+            asked=asked,
+            candidates=tuple(candidates),
+            counts=Counts.of(parts, frequencies),
+            capped=capped,
+            aside=aside,
+        )
 
     def answer(self, model: Model) -> Match:
         """What `match` says of it."""
-        return match(self.asked, self.candidates, model, self.counts, capped=self.capped)
+        return match(self.asked, self.candidates, model, self.counts, capped=self.capped, aside=self.aside)
 
     def to_json(self) -> dict[str, Any]:
         """As it is stored with the answer."""
@@ -359,6 +390,6 @@ class Question:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Question:
-        """As it was stored."""
-        found: Question = read(cls, document)
+        """As it was stored; before anybody was set aside, nobody was."""
+        found: Question = read(cls, {"Aside": 0.0, **document})
         return found

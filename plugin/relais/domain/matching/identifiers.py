@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from relais.domain.words import fold
 
@@ -17,6 +18,9 @@ RAMQ, ONTARIO, BRITISH_COLUMBIA = "CA-QC", "CA-ON", "CA-BC"
 """The provinces whose health numbers are understood, by their codes (ISO 3166-2)."""
 LONGEST = 256
 """Characters that are read of a text; what follows is not looked at."""
+
+REMEMBERED = 1 << 14
+"""Health numbers that are remembered as they were read."""
 
 _OTHER_NAMES = {"RAMQ": RAMQ}
 _UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -70,8 +74,11 @@ def read_identifier(system: str, value: str) -> Identifier | None:
     text = _plain(value)
     if not _WILD_CARDS.isdisjoint(text):
         return None
-    text = "".join(each for each in text if not _separates(each))[:LONGEST]
-    bare = "".join(each for each in text if each.isalnum())
+    if text.isascii() and text.isalnum():
+        text = bare = text[:LONGEST]
+    else:
+        text = "".join(each for each in text if not _separates(each))[:LONGEST]
+        bare = "".join(each for each in text if each.isalnum())
     if issuer in {RAMQ, ONTARIO, BRITISH_COLUMBIA}:
         text = bare
     if issuer == ONTARIO and (versioned := _VERSION.fullmatch(bare)):
@@ -79,6 +86,7 @@ def read_identifier(system: str, value: str) -> Identifier | None:
     return None if not bare or _NOBODY.fullmatch(bare) else Identifier(issuer, text)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def read_ramq(value: str) -> Ramq | None:
     """What a NAM says; None where it has not a NAM's form: four letters, YYMMDD (month + 50 for women), two digits.
 
@@ -121,6 +129,7 @@ def bc_checks(value: str) -> bool:
     return digits[-1] == 11 - total % 11
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _read_system(text: str) -> str:
     """Who issued it: upper case without accents, blanks and dashes as one dash."""
     spaced = "".join(" " if _separates(each) else each for each in _plain(text))

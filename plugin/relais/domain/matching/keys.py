@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations, product
 
 from relais.domain.matching.identity import Identity
@@ -27,6 +28,10 @@ BEGINNING = 2
 SHORTEST_CODE = 4
 """Characters of a postal code, in whatever country; a shorter number is a flat."""
 
+REMEMBERED = 1 << 15
+"""Parts of names whose sounds are remembered."""
+
+_NO_SOUNDS: frozenset[str] = frozenset()
 _LIKELY = "EOCIAU"  # what had an accent in French, likeliest first; L?Heureux too sounds as with a second E
 _LIKELIEST = "EO"
 _MOST_LOST = 2
@@ -123,8 +128,10 @@ def _last_number(address: str) -> str:
 def _sounds_by_side(identity: Identity) -> tuple[frozenset[str], frozenset[str]]:
     """The sounds of family and of given names; together no more than `MOST_SOUNDS`."""
     names: tuple[NameParts, ...] = (*identity.names, *identity.birth_names)
-    family = frozenset(sound for name in names for sound in _sounds(name.family))
-    given = frozenset(sound for name in names for sound in _sounds(name.given))
+    family = _NO_SOUNDS.union(*(_sounds(name.family) for name in names))
+    given = _NO_SOUNDS.union(*(_sounds(name.given) for name in names))
+    if len(family) + len(given) <= MOST_SOUNDS:
+        return family, given
     whole = _sounds(part for name in names for part in (*name.family, *name.given) if _LOST not in part)
     best_first = sorted(family | given, key=lambda sound: (sound not in whole, -len(sound), sound))
     kept = frozenset(best_first[:MOST_SOUNDS])
@@ -132,7 +139,12 @@ def _sounds_by_side(identity: Identity) -> tuple[frozenset[str], frozenset[str]]
 
 
 def _sounds(parts: Iterable[str]) -> frozenset[str]:
-    return frozenset(sound for part in parts for guess in _guesses(part) if (sound := fonem(guess)))
+    return _NO_SOUNDS.union(*map(_sounds_of, parts))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _sounds_of(part: str) -> frozenset[str]:
+    return frozenset(sound for guess in _guesses(part) if (sound := fonem(guess)))
 
 
 def _guesses(part: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date
 from enum import StrEnum
@@ -171,7 +171,7 @@ class Model(Document):
 
     def bits(self, feature: Feature, level: Level) -> float:
         """What the level says, in bits."""
-        return self.weights[f"{feature}.{level}"]
+        return self._bits[feature, level]
 
     def share(self, feature: Feature, level: Level) -> float:
         """Which part of the name's bits the level leaves."""
@@ -182,6 +182,21 @@ class Model(Document):
         people = max(total, 1)
         bits = math.fsum(math.log2(people / max(count, 1)) for count in counts)
         return min(max(bits, self.rarity_least), self.rarity_most)
+
+    @cached_property
+    def _bits(self) -> Mapping[tuple[Feature, Level], float]:
+        return {(feature, level): bits for feature, level, bits in _by_level(self.weights)}
+
+    @cached_property
+    def spans(self) -> Mapping[Feature, tuple[float, float]]:
+        """The least and the most that each feature may say, once; 0 where it is not compared."""
+        said: dict[Feature, list[float]] = {feature: [0.0] for feature in Feature}
+        for feature, _, bits in _by_level(self.weights):
+            said[feature].append(bits)
+        for feature, _, share in _by_level(self.shares):
+            said[feature].append(share * self.rarity_most)
+        said[Feature.Identifier].append(self.identifier_least)
+        return {feature: (min(bits), max(bits)) for feature, bits in said.items()}
 
     @cached_property
     def digest(self) -> str:
@@ -201,6 +216,12 @@ class Model(Document):
     def from_json(cls, document: object) -> Model:
         """As it was stored; raises DocumentError with every problem."""
         return parse(cls, document)
+
+
+def _by_level(numbers: Mapping[str, float]) -> Iterator[tuple[Feature, Level, float]]:
+    for name, number in numbers.items():
+        feature, _, level = name.partition(".")
+        yield Feature(feature), Level(level), number
 
 
 FIRST = Model(

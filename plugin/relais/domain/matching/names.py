@@ -89,7 +89,7 @@ def fold(text: str) -> str:
     UTF-8 that was read as Latin-1 or Windows-1252 is repaired. Accents go, ligatures become two letters, everything
     else separates. Letters of other scripts stay, without their marks. At most 256 characters.
     """
-    return " ".join(token for _, token in _tokens(_plain(text)))
+    return " ".join(_TOKEN.findall(_plain(text)))
 
 
 def read_pn(text: str) -> tuple[NameParts, ...]:
@@ -202,11 +202,18 @@ def _plain(text: str) -> str:
         return text.upper().translate(_LETTERS)
     spaced = _repaired(unicodedata.normalize("NFC", text)).translate(_LETTERS)  # NFKD makes a space of an acute accent
     upper = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", spaced).upper()).translate(_LETTERS)
-    return "".join(letter for letter in upper if not _is_mark(letter))[:LONGEST]
+    return upper.translate(_UNMARKED)[:LONGEST]
 
 
-def _is_mark(letter: str) -> bool:
-    return not letter.isascii() and unicodedata.category(letter) in {"Cf", "Mc", "Me", "Mn"}
+class _Unmarked(dict[int, int | None]):
+    """A table for `str.translate` that takes marks away; each letter is looked up once."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = kept = None if unicodedata.category(chr(code)) in {"Cf", "Mc", "Me", "Mn"} else code
+        return kept
+
+
+_UNMARKED = _Unmarked({code: code for code in range(0x80)})
 
 
 def _repaired(text: str) -> str:

@@ -9,6 +9,8 @@ _FEMININE = frozenset({"E", "A", "IA", "NE", "LE", "TE", "TTE", "INE", "ETTE"})
 
 def is_other_sex(short: str, long: str) -> bool:
     """Whether they are a brother's and a sister's form of one name: Louis and Louise, Frédéric and Frédérique."""
+    if not long.startswith(short[:-1]):
+        return False
     ending = long.removeprefix(short) if long.startswith(short) else ""
     return (
         ending in _FEMININE
