@@ -65,7 +65,7 @@ def _sources(running: ExitStack, slow: float) -> dict[str, Any]:
         pacs = running.enter_context(IntelePacs(name.upper(), behaviour))
         pacs.hold(make_study(size=128, tags={"PatientID": PATIENT}).instances[0] for _ in range(STUDIES))
         sections[name] = source(pacs.aet, pacs.port, Profile="IntelePACS", TimeoutSeconds=TIMEOUT_SECONDS)
-    dead = running.enter_context(Proxy(pacs.port))
+    dead = running.enter_context(Proxy(running.enter_context(IntelePacs("DEAD", quick)).port))
     dead.fault = Fault.BLACK_HOLE
     sections["dead"] = source("DEAD", dead.port, TimeoutSeconds=TIMEOUT_SECONDS)
     return sections

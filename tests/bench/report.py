@@ -75,8 +75,11 @@ process. Rates, seconds and megabytes are this machine's; the ratios should be a
   and every {later:g} s once there are some.
 - **Importing**: from an Orthanc with both servers known to it; ours begins with the order over REST, and ends when the
   import is complete, the proof of every image included. The peer is a bare Orthanc that is told to retrieve all
-  studies of the same source at once, and moves them one by one, to the last image. The proof's share is the time of the
-  same import once more, when everything is there: it lists and compares again, and fetches nothing.
+  studies of the same source at once, and moves them one by one, to the last image. The proof's share is the time in
+  which nothing comes: before the first image, while the source is asked what it has, beyond what the peer takes to its
+  first, and after the last, until each is accounted for; what is listed beside the moving of another study costs
+  processor time and shows in the ratio. Beside it stands the same import once more, when everything is there: it lists
+  and compares again, and fetches nothing.
 - **Watching**: time is virtual. The source's day is ahead by {skew}, it cuts its answers at {rows} studies in silence,
   and is asked every {every}. That a study is never seen, or twice, ends the benchmark.
 - **Worklist**: orders evenly over {days} days and {stations} machines; the times are those of dcmtk's own log, from the

@@ -75,7 +75,7 @@ def test_what_did_not_come_is_named(pacs: BesidePacs, open_page: OpenPage) -> No
     begun = pacs.ask("POST", "imports", order)
     page = open_page(app(pacs, f"/imports/{begun['Id']}"), user="olga")
     expect(page.get_by_text("3 images did not come.")).to_be_visible()
-    expect(page.get_by_text("It does not know the AE title to which it should send")).to_be_visible()
+    expect(page.locator("p.trouble").last).to_contain_text("It does not know the AE title to which it should send")
     for uid in study.sop_instance_uids:
         expect(page.locator(f"[data-copy='{uid}']")).to_have_count(1)
     page.goto(app(pacs, "/"))

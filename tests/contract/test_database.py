@@ -2,7 +2,6 @@
 
 import threading
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from alembic import command
@@ -14,19 +13,9 @@ from sqlalchemy import Connection, MetaData, Table, insert, inspect, select, tex
 from relais.database import Database, SchemaTooNewError, configuration_tables
 from relais.database.database import MIGRATIONS
 from relais.database.tables import feed
-from tests.servers.postgresql import PostgresqlServer
 
 metadata = configuration_tables.version.metadata
 NOON = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'relais.db'}"
-    server: PostgresqlServer = request.getfixturevalue("postgresql")
-    return server.database()
 
 
 def put(database: Database, cursor: int, moment: datetime = NOON) -> None:
@@ -59,8 +48,8 @@ def schema(connection: Connection) -> dict[str, object]:
     return {table: of(table) for table in found.get_table_names()}
 
 
-def test_an_upgrade_gives_the_tables_and_a_second_one_does_nothing(database_url: str) -> None:
-    database = Database(database_url)
+def test_an_upgrade_gives_the_tables_and_a_second_one_does_nothing(empty_url: str) -> None:
+    database = Database(empty_url)
     assert database.upgrade()
     assert not database.upgrade()
     with database.read() as connection:
@@ -68,8 +57,8 @@ def test_an_upgrade_gives_the_tables_and_a_second_one_does_nothing(database_url:
     database.close()
 
 
-def test_a_new_database_is_like_one_that_every_migration_went_over(database_url: str) -> None:
-    database = Database(database_url)
+def test_a_new_database_is_like_one_that_every_migration_went_over(empty_url: str) -> None:
+    database = Database(empty_url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with database.write() as connection:
@@ -95,8 +84,8 @@ def test_an_older_program_refuses_a_newer_schema(database: Database) -> None:
         database.upgrade()
 
 
-def test_two_nodes_that_start_together_upgrade_once(database_url: str) -> None:
-    databases = [Database(database_url), Database(database_url)]
+def test_two_nodes_that_start_together_upgrade_once(empty_url: str) -> None:
+    databases = [Database(empty_url), Database(empty_url)]
     problems: list[BaseException] = []
 
     def upgrade(database: Database) -> None:

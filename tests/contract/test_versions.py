@@ -462,8 +462,8 @@ def test_the_files_hidden_secrets_stand_in_a_draft_while_the_file_is_the_source(
     assert [problem.code for problem in found.check(hidden).problems] == ["literal-secret"]
 
 
-def test_the_configurations_of_an_older_schema_become_versions(database_url: str, clock: FakeClock) -> None:
-    database = Database(database_url)
+def test_the_configurations_of_an_older_schema_become_versions(empty_url: str, clock: FakeClock) -> None:
+    database = Database(empty_url)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     now = clock.now().replace(tzinfo=None) if database.sqlite else clock.now()

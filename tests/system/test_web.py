@@ -316,7 +316,8 @@ def test_whatever_the_steps_refuse_has_its_words(tmp_path: Path) -> None:
     assert len(kinds) > 3
     assert kinds <= set(KINDS)
     worst = {"ConcurrentJobs": 1, "JobsHistorySize": 1, "RemoteAccessAllowed": True, "AuthenticationEnabled": False}
-    found = Surroundings.of({**worst, "StorageDirectory": str(tmp_path)}).findings()
+    worklists = {"Plugins": ["/usr/share/orthanc/plugins/libModalityWorklists.so"], "Worklists": {"Enable": True}}
+    found = Surroundings.of({**worst, **worklists, "StorageDirectory": str(tmp_path)}).findings()
     assert set(found) == set(FINDINGS)
 
 

@@ -81,7 +81,7 @@ class SourceCommon(Document):
 
     profile: Annotated[Profile, OneOf(Profile)] = Field(
         default=Profile.Generic,
-        description="The system that it is, which sets what is not given of Root, Levels, Wildcards, Limit, "
+        description="The system that it is, which sets what is not given of Root, Levels, Limit, "
         "CharacterSet, Retrieve and the timeouts: " + ", ".join(Profile) + ".",
         examples=["IntelePACS"],
     )
@@ -90,9 +90,7 @@ class SourceCommon(Document):
         description="The levels at which it may be asked; the profile's if not given.",
         examples=[["Study", "Series", "Instance"]],
     )
-    wildcards: Flag | None = Field(
-        default=None, description="Whether it takes * and ? in questions; the profile's if not given.", examples=[False]
-    )
+    wildcards: Flag = Field(default=True, description="Whether it takes * and ? in questions.", examples=[False])
     limit: Annotated[Whole, Field(ge=0, le=1_000_000)] | None = Field(
         default=None,
         description="The number of answers at which it cuts them, 0 if it never does; the profile's if not given.",

@@ -39,6 +39,8 @@ MOST_THREADS = 128
 """Sources that are being asked at once, over all questions; one question alone may have more."""
 RUNNING_EACH, KEPT_EACH = 4, 8
 """Questions of one person that are under way, and that are kept."""
+APART, FARTHEST = 0.02, 0.4
+"""Seconds by which one source is asked after the other, and at most: all at once, none would answer early."""
 KEPT_SECONDS = 900.0
 """How long answers are kept after they were last looked at."""
 
@@ -202,8 +204,8 @@ class Queries:
         except BaseException:
             self._forget(query)
             raise
-        for name in names:
-            arguments = (query, name, level)
+        for place, name in enumerate(names):
+            arguments = (query, name, level, min(place * APART, FARTHEST))
             threading.Thread(target=self._run, args=arguments, name=f"relais-ask-{name}", daemon=True).start()
         return query
 
@@ -271,9 +273,10 @@ class Queries:
         with self._lock:
             self._kept.pop(query.id, None)
 
-    def _run(self, query: Query, name: str, level: Level) -> None:
-        """Ask one source; whatever goes wrong is its state."""
+    def _run(self, query: Query, name: str, level: Level, wait: float) -> None:
+        """Ask one source after so many seconds; whatever goes wrong is its state."""
         try:
+            query.stopping.wait(wait)
             ended = self._ask(query, name, level)
         except AskingError as error:
             query.settle(name, error.state, code=error.code)
