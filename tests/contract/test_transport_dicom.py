@@ -159,13 +159,15 @@ class TestStore(Servers):
         self, orthanc: Orthanc, scp: ArchiveScp, items: list[Item], fault: Fault, *, transformed: bool
     ) -> None:
         with Proxy(scp.port) as proxy:
-            way = dicom_transport(orthanc, proxy.port, Renamed(orthanc) if transformed else None)
+            content = Renamed(orthanc) if transformed else None
+            way = dicom_transport(orthanc, proxy.port, content)
             proxy.fault = fault
             with pytest.raises(SendingError) as raised:
                 sending(way, items)
             assert (raised.value.error_class, raised.value.unreachable) == (ErrorClass.Transient, True)
             proxy.fault = Fault.NONE
-            assert sending(way, items) == {}
+            patient = dicom_transport(orthanc, proxy.port, content, TimeoutSeconds=30)
+            assert sending(patient, items) == {}
         assert len(scp.kept) == len(items)
 
     @pytest.mark.parametrize(
