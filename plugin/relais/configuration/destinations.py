@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from relais.configuration.dicom_access import DicomAccess
 from relais.configuration.secrets import Secret
+from relais.configuration.standing import Standing
 from relais.configuration.transformations import Coerce, Deidentify, Only
 from relais.configuration.values import (
     Aet,
-    Host,
     Hours,
     Megabits,
-    Port,
     Seconds,
     StorageUrl,
     SyntaxUid,
@@ -34,7 +34,6 @@ from relais.domain.document import (
     Whole,
     fault,
 )
-from relais.domain.labels import Agreement, Assessment, Jurisdiction, Purpose
 from relais.domain.windows import Window
 
 
@@ -79,7 +78,7 @@ class Start(StrEnum):
     WhileReceiving = "WhileReceiving"
 
 
-class Common(Document):
+class Common(Standing):
     """What every destination has, whatever its kind."""
 
     concurrency: Annotated[Whole, Field(ge=1, le=64)] = Field(
@@ -160,27 +159,6 @@ class Common(Document):
         description="How often its connection is tested by itself; only when asked if not given.",
         examples=[24],
     )
-    jurisdiction: Jurisdiction | None = Field(
-        default=None,
-        description="Under which law it stands; without it nothing is sent there.",
-        examples=[{"Storage": "CA-QC", "Access": ["CA-QC"]}],
-    )
-    assessment: Assessment | None = Field(
-        default=None,
-        description="The privacy assessment of sending there, which anything outside Quebec needs.",
-        examples=[{"Reference": "EFVP-2026-04", "Result": "Adequate", "Expires": "2027-04-01"}],
-    )
-    agreement: Agreement | None = Field(
-        default=None,
-        description="The written agreement with whoever receives, which anything outside Quebec needs.",
-        examples=[{"Reference": "C-118", "Expires": "2028-01-01"}],
-    )
-    purposes: Annotated[tuple[Annotated[Purpose, OneOf(Purpose)], ...], NotEmpty] = Field(
-        default=(Purpose.Care,),
-        description="What it may receive images for: " + ", ".join(Purpose) + ".",
-        examples=[["Care", "Teaching"]],
-        json_schema_extra={"default": [Purpose.Care.value]},
-    )
 
     @property
     def address(self) -> str:
@@ -201,29 +179,15 @@ class Common(Document):
         return self
 
 
-class DicomDestination(Common):
+class DicomDestination(DicomAccess, Common):
     """Receives by C-STORE (PS3.4 annex B)."""
 
     kind: Literal["Dicom"] = Field(description="C-STORE.", examples=["Dicom"])
-    aet: Aet = Field(description="Its AE title.", examples=["VNA"])
-    host: Host = Field(description="Its host name or address.", examples=["10.0.0.9"])
-    port: Port = Field(description="Its DICOM port.", examples=[104])
     local_aet: Aet | None = Field(
         default=None,
         description="The AE title we call ourselves towards it; Orthanc's own if not given.",
         examples=["RELAIS"],
     )
-    tls: Flag = Field(
-        default=False,
-        description="Whether it is reached over TLS, with the certificate of Orthanc's DicomTlsCertificate.",
-        examples=[True],
-    )
-
-    @property
-    def address(self) -> str:
-        """AE title, host and port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.aet}@{host}:{self.port}"
 
 
 class MoveDestination(Common):

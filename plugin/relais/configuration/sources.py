@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from relais.configuration.destinations import Destination, DicomDestination
+from relais.configuration.dicom_access import DicomAccess
 from relais.configuration.secrets import Secret
-from relais.configuration.values import LONGEST, Aet, Host, Hours, Port, Seconds
+from relais.configuration.values import LONGEST, Aet, Hours, Seconds
 from relais.configuration.web_access import WebAccess
 from relais.domain.clinics import ClinicName, ClinicOrAll
 from relais.domain.document import DestinationName, Document, Flag, NotEmpty, OneOf, SourceName, Text, Whole, fault
@@ -166,22 +167,14 @@ class SourceCommon(Document):
         return levels
 
 
-class DicomSource(SourceCommon):
+class DicomSource(DicomAccess, SourceCommon):
     """Is asked by C-FIND and sends by C-MOVE or C-GET (PS3.4 annex C)."""
 
     kind: Literal["Dicom"] = Field(description="C-FIND and C-MOVE.", examples=["Dicom"])
-    aet: Aet = Field(description="Its AE title.", examples=["INTELEPACS"])
-    host: Host = Field(description="Its host name or address.", examples=["10.0.0.5"])
-    port: Port = Field(description="Its DICOM port.", examples=[104])
     calling_aet: Aet | None = Field(
         default=None,
         description="The AE title we call ourselves towards it; Orthanc's own if not given.",
         examples=["RELAIS"],
-    )
-    tls: Flag = Field(
-        default=False,
-        description="Whether it is reached over TLS, with the certificate of Orthanc's DicomTlsCertificate.",
-        examples=[True],
     )
     root: Annotated[Root, OneOf(Root)] | None = Field(
         default=None,
@@ -204,12 +197,6 @@ class DicomSource(SourceCommon):
         description="The AE title under which the source knows us, to which a C-MOVE sends; CallingAet if not given.",
         examples=["RELAIS"],
     )
-
-    @property
-    def address(self) -> str:
-        """AE title, host and port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.aet}@{host}:{self.port}"
 
 
 class DicomWebSource(WebAccess, SourceCommon):

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from relais.configuration.standing import Standing
 from relais.configuration.values import Aet, Hours, Port
 from relais.domain.clinics import ClinicOrAll
-from relais.domain.document import Document, Flag, NotEmpty, OneOf, Text, Whole
+from relais.domain.document import Document, Flag, NotEmpty, Text, Whole
 from relais.domain.globs import compile_glob
-from relais.domain.labels import Agreement, Assessment, Jurisdiction, Purpose
 
 
 class Mpps(Document):
@@ -50,7 +50,7 @@ class UnknownRetrievers(StrEnum):
     Refuse = "Refuse"
 
 
-class Retriever(Document):
+class Retriever(Standing):
     """Somebody who may fetch from us by C-MOVE: judged by the law as a destination is."""
 
     aets: Annotated[tuple[Text, ...], NotEmpty] = Field(
@@ -58,27 +58,6 @@ class Retriever(Document):
     )
     clinics: Annotated[tuple[ClinicOrAll, ...], NotEmpty] = Field(
         default=("*",), description="The clinics whose studies they may fetch; * is all.", examples=[["outremont"]]
-    )
-    jurisdiction: Jurisdiction | None = Field(
-        default=None,
-        description="Under which law they stand; without it they fetch nothing.",
-        examples=[{"Storage": "CA-QC", "Access": ["CA-QC"]}],
-    )
-    assessment: Assessment | None = Field(
-        default=None,
-        description="The privacy assessment of sending there, which anything outside Quebec needs.",
-        examples=[{"Reference": "EFVP-2026-04", "Result": "Adequate", "Expires": "2027-04-01"}],
-    )
-    agreement: Agreement | None = Field(
-        default=None,
-        description="The written agreement with whoever receives, which anything outside Quebec needs.",
-        examples=[{"Reference": "C-118", "Expires": "2028-01-01"}],
-    )
-    purposes: Annotated[tuple[Annotated[Purpose, OneOf(Purpose)], ...], NotEmpty] = Field(
-        default=(Purpose.Care,),
-        description="What they may receive images for: " + ", ".join(Purpose) + ".",
-        examples=[["Care"]],
-        json_schema_extra={"default": [Purpose.Care.value]},
     )
 
     @field_validator("aets")
