@@ -371,6 +371,7 @@ def _arrival(row: Row[Any], known: Known) -> Arrival:
         clinic=known.facts.clinic,
         said=known.patients[-1],
         imported=bool(row.origin.get(IMPORTED)),
+        tied=row.tied_order_id,
     )
 
 

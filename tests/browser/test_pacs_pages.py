@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.beside_pacs import BesidePacs
 from tests.browser.conftest import LOOKS, OpenPage, screenshots
 from tests.demo.samples import EMILIE, LUC, ZOE
+from tests.servers.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,15 @@ def test_the_day_shows_what_became_of_its_orders(pacs: BesidePacs, open_page: Op
     strays = page.get_by_role("region", name="Studies without an order")
     expect(strays).to_contain_text("no order has its accession number (A-999)")
     expect(strays.get_by_role("link")).to_have_attribute("href", f"/relais/app/studies/{stray}")
+    strays.get_by_role("link").click()
+    page.get_by_role("button", name="Choose its order").click()
+    page.get_by_label("Which order?").select_option("A-2")
+    because(page, "its machine had no worklist")
+    eventually(lambda: page.reload() and page.get_by_role("button", name="Take the order back").count())
+    expect(page.get_by_role("link", name="A-2", exact=True)).to_be_visible()
+    page.goto(app(pacs, "/worklist"))
+    expect(rows.filter(has_text="A-2")).to_contain_text("Completed")
+    expect(strays).to_be_hidden()
     rows.filter(has_text="A-3").get_by_role("button", name="Cancel").click()
     because(page, "she called")
     expect(rows.filter(has_text="A-3")).to_contain_text("Canceled")

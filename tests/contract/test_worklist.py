@@ -262,6 +262,54 @@ def test_a_study_without_an_order_is_told_with_its_reason(relais: Relais) -> Non
     assert item(relais).state == OrderState.Scheduled
 
 
+def test_a_person_ties_a_stray_study_to_its_order(relais: Relais) -> None:
+    put(relais)
+    put(relais, AccessionNumber="A2", Clinic="laval")
+    study_id = arrived(relais, "")
+    decided(relais, study_id, "")
+    assert stray(relais, study_id) == "NoAccessionNumber"
+    with relais.database.read() as connection:
+        uid = row_of(connection, study_id).study_instance_uid
+    ties = relais.worklist.ties
+    said: dict[str, Any] = {"actor": "a", "reason": "the machine had no worklist", "scope": None}
+    with pytest.raises(UnknownError):
+        ties.tie(uid, "A9", **said)
+    with pytest.raises(UnknownError, match="A1"):
+        ties.tie(uid, "A1", **{**said, "scope": {"laval"}})
+    with pytest.raises(StateError, match="order-not-of-its-clinic"):
+        ties.tie(uid, "A2", **said)
+    with pytest.raises(StateError, match="study-not-tied"):
+        ties.untie(uid, actor="a", reason="a slip")
+
+    ties.tie(uid, "A1", **said)
+    ties.tie(uid, "A1", **said)
+    with relais.database.read() as connection:
+        assert connection.execute(select(task.c.id).where(task.c.key == f"route:{study_id}")).scalar(), "decided again"
+        kept = connection.execute(select(audit.c.detail).where(audit.c.action == "study.tied")).scalars().all()
+    assert kept == [{"Order": item(relais).id, "Reason": "the machine had no worklist"}]
+    found = decided(relais, study_id, "", PatientName="Nobody^Of This Name")
+    assert (found.ordered.crm_id, stray(relais, study_id)) == ("C-1", None)
+    assert (item(relais).state, item(relais).study_id) == ("Completed", study_id)
+
+    ties.untie(uid, actor="a", reason="a slip")
+    decided(relais, study_id, "")
+    assert (item(relais).state, item(relais).study_id) == ("Scheduled", None)
+    assert stray(relais, study_id) == "NoAccessionNumber"
+
+
+def test_an_order_that_is_canceled_after_it_was_tied_leaves_a_stray(relais: Relais) -> None:
+    put(relais)
+    study_id = arrived(relais, "")
+    with relais.database.read() as connection:
+        uid = row_of(connection, study_id).study_instance_uid
+    relais.worklist.ties.tie(uid, "A1", actor="a", reason="by name", scope=None)
+    relais.worklist.orders.cancel("A1", actor="a", reason="no show", scope=None)
+    decided(relais, study_id, "")
+    assert stray(relais, study_id) == "Canceled"
+    with pytest.raises(StateError, match="order-state"):
+        relais.worklist.ties.tie(uid, "A1", actor="a", reason="by name", scope=None)
+
+
 def test_the_worklists_uid_is_enough_where_the_machine_drops_the_number(relais: Relais) -> None:
     put(relais)
     study_id = arrived(relais, "", study_instance_uid=item(relais).study_instance_uid)

@@ -54,6 +54,7 @@ study = Table(
     Column("expected", Integer),  # how many instances the study is said to have
     Column("completed_by", Text),  # domain.completeness.Completion: why it counts as complete
     Column("order_id", Id),  # the worklist_item that it was made for
+    Column("tied_order_id", Id),  # the one that a person says it was made for
     Column("stray", Text),  # domain.states.StrayReason: why it has no order, where there is a worklist
     # What lists show and search, read from the newest instance.
     Column("patient_name", Text, nullable=False),

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import ConfigDict, Field
 
 from relais.database.queries.worklist import OrderFilter
-from relais.domain.document import Document, OneOf
+from relais.domain.document import Document, OneOf, Text
 from relais.domain.states import OrderState
-from relais.web.questions import Paging
+from relais.web.questions import Command, Paging
 
 
 class OrderQuery(Paging):
@@ -92,3 +92,9 @@ class OrderLines(Document):
     def of_bytes(cls, body: bytes) -> Self:
         """The body as it came."""
         return cls(text=body)
+
+
+class TieCommand(Command):
+    """Which order, and why."""
+
+    accession_number: Text = Field(description="The order's.", examples=["A1001"])

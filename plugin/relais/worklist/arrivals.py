@@ -1,7 +1,8 @@
 """Studies that arrive with an order: whose they are by it, what rules may ask of it, and the order is done.
 
 An order is a study's where the study has its accession number, or none and the UID that the worklist told; where the
-clinic is the order's, and where the images do not name somebody else. What is unclear stays without an order: a stray.
+clinic is the order's, and where the images do not name somebody else. What is unclear stays without an order: a stray,
+until a person ties it to its order.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Arrival:
     clinic: str | None
     said: Demographics = field(default_factory=lambda: Demographics(tags={}))
     imported: bool = False
+    tied: int | None = None
+    """The order that a person says it is of."""
 
 
 NONE = Ordered()
@@ -71,22 +74,21 @@ class Arrivals:
 
     def find(self, connection: Connection, arrival: Arrival) -> Ordered:
         """The order of a study; nothing is written."""
-        number = arrival.accession_number
-        found = connection.execute(_BY_NUMBER, {"number": number}).one_or_none() if number else None
-        if not number and arrival.study_instance_uid:
-            found = connection.execute(_BY_UID, {"uid": arrival.study_instance_uid}).one_or_none()
+        found = self._named(connection, arrival)
         if found is None:
             if arrival.imported or not self._expects(connection, arrival.clinic):
                 return NONE
-            missing = StrayReason.UnknownAccessionNumber if number else StrayReason.NoAccessionNumber
-            return Ordered(stray=missing)
-        if found.clinic != arrival.clinic:
+            unknown = StrayReason.UnknownAccessionNumber if arrival.accession_number else StrayReason.NoAccessionNumber
+            return Ordered(stray=unknown)
+        said_by_person = arrival.tied is not None
+        if found.clinic != arrival.clinic and not said_by_person:
             told = arrival.clinic is None and found.study_instance_uid == arrival.study_instance_uid
             if not told:
                 return Ordered(stray=None if arrival.imported else StrayReason.AnotherClinic)
         if found.state == OrderState.Canceled and found.mpps_uid is None:  # else it was begun, and then discontinued
             return Ordered(stray=StrayReason.Canceled)
-        if _differences(found.document, arrival.said, self._clock.now().date()) > MOST_DIFFERENCES:
+        apart = _differences(found.document, arrival.said, self._clock.now().date())
+        if apart > MOST_DIFFERENCES and not said_by_person:
             return Ordered(stray=StrayReason.AnotherPatient)
         return Ordered(item=found)
 
@@ -116,6 +118,15 @@ class Arrivals:
         if item is not None and item.study_id is None:
             self._complete(connection, row, item)
         return True
+
+    def _named(self, connection: Connection, arrival: Arrival) -> Row[Any] | None:
+        """The order that a person, the accession number or the UID names."""
+        number = arrival.accession_number
+        if arrival.tied is not None:
+            return connection.execute(_BY_ID, {"item": arrival.tied}).one()
+        if number:
+            return connection.execute(_BY_NUMBER, {"number": number}).one_or_none()
+        return connection.execute(_BY_UID, {"uid": arrival.study_instance_uid}).one_or_none()
 
     def _complete(self, connection: Connection, row: Row[Any], item: Row[Any]) -> None:
         performed = item.state == OrderState.Completed  # as the machine said, before its images were here
@@ -161,10 +172,11 @@ def _differences(document: Mapping[str, Any], said: Demographics, today: date) -
     return sum([born_apart(ordered, seen), named_apart(ordered, seen), len(ids - {""}) > 1])
 
 
+_BY_ID = select(worklist_item).where(worklist_item.c.id == bindparam("item"))
 _BY_NUMBER = select(worklist_item).where(worklist_item.c.accession_number == bindparam("number"))
 _BY_UID = select(worklist_item).where(worklist_item.c.study_instance_uid == bindparam("uid")).limit(1)
 _WHOSE = select(worklist_item.c.crm_id).where(worklist_item.c.id == bindparam("item"))
-_LOCKED = select(worklist_item).where(worklist_item.c.id == bindparam("item")).with_for_update()
+_LOCKED = _BY_ID.with_for_update()
 _ORDERED = (
     update(study).where(study.c.id == bindparam("study")).values(order_id=bindparam("order"), stray=bindparam("why"))
 )

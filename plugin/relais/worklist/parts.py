@@ -18,6 +18,7 @@ from relais.worklist.requests import Requests
 from relais.worklist.service import Service
 from relais.worklist.serving import Serving
 from relais.worklist.steps import Steps
+from relais.worklist.ties import Ties
 from relais.worklist.witness import Witness
 
 
@@ -26,6 +27,7 @@ class Worklist:
     """What orders, machines and foreign systems ask of us."""
 
     orders: Orders
+    ties: Ties
     requests: Requests
     serving: Serving
     steps: Steps
@@ -61,6 +63,7 @@ class Worklist:
         steps = Steps(database=database, clock=clock, journal=journal, configuration=configuration, prefetch=prefetch)
         return cls(
             orders=orders,
+            ties=Ties(database=database, journal=journal, studies=studies),
             requests=Requests(database=database, configuration=configuration, orders=orders),
             serving=serving,
             steps=steps,

@@ -106,12 +106,14 @@ def of_uids(connection: Connection, uids: Collection[str], scope: Scope) -> dict
 
 
 def one(connection: Connection, study_instance_uid: str, scope: Scope) -> RowMapping | None:
-    """A study with its `sequence` and, once decided, the decision's `configuration`, `facts` and `document`."""
+    """A study with `sequence`, its order and the decision's `configuration`, `facts` and `document` if there is one."""
     statement = (
         select(
             *LISTED,
             study.c.sequence,
             study.c.decision_id,
+            study.c.order_id,
+            study.c.tied_order_id,
             decision.c.configuration,
             decision.c.decided_at,
             decision.c.facts,

@@ -58,15 +58,9 @@ def one(connection: Connection, accession_number: str, scope: Scope) -> RowMappi
     return connection.execute(statement).mappings().one_or_none()
 
 
-def one_by_id(connection: Connection, order_id: int) -> RowMapping | None:
+def of_study(connection: Connection, order_id: int, scope: Scope) -> RowMapping | None:
     """The order of a study (`study.order_id`)."""
-    return connection.execute(_ORDER.where(worklist_item.c.id == order_id)).mappings().one_or_none()
-
-
-def of_study(connection: Connection, study_id: int, scope: Scope) -> RowMapping | None:
-    """The order that a study completed."""
-    statement = _ORDER.where(worklist_item.c.study_id == study_id, visible(scope)).limit(1)
-    return connection.execute(statement).mappings().one_or_none()
+    return connection.execute(_ORDER.where(worklist_item.c.id == order_id, visible(scope))).mappings().one_or_none()
 
 
 def strays(connection: Connection, clinic: str | None, scope: Scope, before: int | None, limit: int) -> Rows:
@@ -75,6 +69,15 @@ def strays(connection: Connection, clinic: str | None, scope: Scope, before: int
     if clinic is not None:
         statement = statement.where(study.c.clinic == clinic)
     return page(connection, statement, study.c.id, before, limit)
+
+
+def awaited(connection: Connection, clinic: str | None, scope: Scope, first: str, last: str, limit: int) -> Rows:
+    """The orders of a clinic, of any where it is None, for which no study has come, of these days (YYYYMMDD)."""
+    statement = _wanted(OrderFilter(clinic=clinic, day=first, until=last), scope).where(
+        worklist_item.c.study_id.is_(None), worklist_item.c.state != OrderState.Canceled
+    )
+    timetable = worklist_item.c.day.desc(), worklist_item.c.time, worklist_item.c.id
+    return connection.execute(statement.order_by(*timetable).limit(limit)).mappings().all()
 
 
 def _wanted(wanted: OrderFilter, scope: Scope) -> Select[tuple[object, ...]]:

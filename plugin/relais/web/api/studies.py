@@ -30,6 +30,7 @@ from relais.web.errors import not_found
 from relais.web.explained import explained
 from relais.web.permissions import Permission
 from relais.web.questions import Command, PreviewQuery, StudyQuery, StudySearch
+from relais.web.questions_worklist import TieCommand
 from relais.web.routes import Routes
 
 routes = Routes("/relais/v1/studies")
@@ -139,6 +140,36 @@ def release(call: Call, StudyInstanceUID: str, body: Command) -> Done:  # noqa: 
     """End a person's hold, and decide the study again."""
     _check_visible(call, StudyInstanceUID)
     call.relais.studies.release(StudyInstanceUID, actor=call.caller.name, reason=body.reason)
+    return Done()
+
+
+@routes.post(
+    ONE + "/order",
+    Permission.ChangeOrders,
+    Done,
+    body=TieCommand,
+    statuses={409: "The order is another clinic's, or was canceled."},
+)
+def tie(call: Call, StudyInstanceUID: str, body: TieCommand) -> Done:  # noqa: N803
+    """Say of which order a study is, where its images do not: it completes the order, and is identified again."""
+    _check_visible(call, StudyInstanceUID)
+    call.relais.worklist.ties.tie(
+        StudyInstanceUID,
+        body.accession_number,
+        actor=call.caller.name,
+        reason=body.reason,
+        scope=call.caller.clinics,
+    )
+    return Done()
+
+
+@routes.post(
+    ONE + "/order/undo", Permission.ChangeOrders, Done, body=Command, statuses={409: "No person said of which."}
+)
+def untie(call: Call, StudyInstanceUID: str, body: Command) -> Done:  # noqa: N803
+    """Take that back: the order waits again, unless another study completed it."""
+    _check_visible(call, StudyInstanceUID)
+    call.relais.worklist.ties.untie(StudyInstanceUID, actor=call.caller.name, reason=body.reason)
     return Done()
 
 

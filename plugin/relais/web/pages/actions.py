@@ -14,8 +14,8 @@ from relais.texts import _
 class Action:
     """A button's word, the question it asks and what is said when it is done; `route` is the API's.
 
-    `undo` names the action that takes it back, for some seconds. `chooses` tells that a destination is asked for as
-    well, `flag` and `flag_word` what may be ticked, and `meanwhile` what is said while it takes long.
+    `undo` names the action that takes it back, for some seconds. `chooses` names what is chosen
+    as well, `flag` and `flag_word` what may be ticked, and `meanwhile` what is said while it takes long.
     """
 
     word: str
@@ -23,7 +23,7 @@ class Action:
     done: str
     route: str = ""
     undo: str | None = None
-    chooses: bool = False
+    chooses: str = ""
     flag: str | None = None
     flag_word: str = ""
     meanwhile: str = ""
@@ -45,6 +45,20 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Action]]] = {
             "route": Action(
                 _("Decide again"), _("Ask the rules again where the study goes?"), _("The rules are asked again")
             ),
+            "tie": Action(
+                _("Choose its order"),
+                _("Which order was this study made for?"),
+                _("The study has its order"),
+                route="order",
+                undo="untie",
+                chooses="AccessionNumber",
+            ),
+            "untie": Action(
+                _("Take the order back"),
+                _("Let the images alone say of which order the study is?"),
+                _("It was taken back of which order the study is"),
+                route="order/undo",
+            ),
         },
     ),
     "delivery": (
@@ -65,7 +79,7 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Action]]] = {
                 _("Redirect"),
                 _("Owe the study to another destination instead?"),
                 _("The study is owed to the other destination"),
-                chooses=True,
+                chooses="Destination",
             ),
         },
     ),
@@ -82,7 +96,7 @@ KINDS: Mapping[str, tuple[str, Mapping[str, Action]]] = {
                 _("Redirect"),
                 _("Owe these studies to another destination instead?"),
                 _("They are owed to the other destination"),
-                chooses=True,
+                chooses="Destination",
             ),
         },
     ),

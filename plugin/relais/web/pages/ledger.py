@@ -42,6 +42,6 @@ def _shown(row: RowMapping, waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def choices(current: str | None = None) -> list[str]:
-    """Where a delivery may be redirected."""
-    return [name for name in current_call().relais.configuration.destinations if name != current]
+def choices(current: str | None = None) -> list[tuple[str, str]]:
+    """Where a delivery may be redirected: what is posted, and what is read."""
+    return [(name, name) for name in current_call().relais.configuration.destinations if name != current]

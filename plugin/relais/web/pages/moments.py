@@ -52,6 +52,8 @@ ACTIONS = {
     "study.route-asked": (_("The rules were asked again"), "moving"),
     "study.retrieved": (_("Another system fetched it"), "done"),
     "worklist.completed": (_("It completed its order"), "done"),
+    "study.tied": (_("A person said of which order it is"), "person"),
+    "study.untied": (_("It was taken back of which order it is"), "person"),
     "order.reopened": (_("Its order waits again: the study is another's"), "person"),
     "study.matched": (_("It was found whose images these are"), "done"),
     "study.review": (_("A person must say whose images these are"), "person"),

@@ -24,6 +24,7 @@ from relais.web.pages.moments import Story, tell
 from relais.web.pages.reasons import completion
 from relais.web.pages.shell import pages
 from relais.web.pages.study_match import whose_images
+from relais.web.pages.worklist import orders_for
 from relais.web.permissions import Permission, requires
 from relais.web.questions import Nothing
 from relais.web.requests import read_query
@@ -60,7 +61,7 @@ def study(StudyInstanceUID: str) -> str:  # noqa: N803
         series = queries.studies.series_of(connection, row["id"])
         now = _now(connection, row)
         whose = whose_images(connection, row)
-        order = _order(connection, row["id"])
+        order = _order(connection, row["order_id"])
     record_view(call, "study.viewed", row, **({"Patient": row["crm_id"]} if whose.who else {}))
     patient = call.caller.may(Permission.ViewPatients)
     return render_template(
@@ -74,6 +75,8 @@ def study(StudyInstanceUID: str) -> str:  # noqa: N803
         decided=Decision.from_json(row["document"]) if row["document"] is not None else None,
         sources=call.relais.configuration.sources,
         order=order,
+        tied=row["tied_order_id"] is not None,
+        awaited=_awaited(row),
         clinic_reason=_clinic_reason(row) if row["clinic_reason"] else None,
     )
 
@@ -90,12 +93,20 @@ def study_live(StudyInstanceUID: str) -> str:  # noqa: N803
     return render_template("study-live.html", **now, changed=query.seen != now["version"])
 
 
-def _order(connection: Connection, study_id: int) -> RowMapping | None:
-    """The order that the study completed, for those who may see orders."""
+def _order(connection: Connection, order_id: int | None) -> RowMapping | None:
+    """The study's order, for those who may see it."""
     call = current_call()
-    if not call.caller.may(Permission.ViewOrders):
+    if order_id is None or not call.caller.may(Permission.ViewOrders):
         return None
-    return queries.worklist.of_study(connection, study_id, call.caller.clinics)
+    return queries.worklist.of_study(connection, order_id, call.caller.clinics)
+
+
+def _awaited(row: RowMapping) -> list[tuple[str, str]]:
+    """Among which orders a person may choose, for a study that has none."""
+    caller = current_call().caller
+    if row["order_id"] is not None or not (caller.may(Permission.ChangeOrders) and caller.may(Permission.ViewOrders)):
+        return []
+    return orders_for(row["clinic"], row["received_at"])
 
 
 def _now(connection: Connection, row: RowMapping) -> dict[str, Any]:

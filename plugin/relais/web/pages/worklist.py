@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from flask import render_template, request
@@ -25,6 +25,8 @@ from relais.web.requests import read_body, read_query
 SHOWN = 500
 """Orders of a day that a page shows; a clinic's filter brings the others."""
 STRAYS_SHOWN = 20
+NEAR = 7
+"""Days between a study and the order that it may be made for."""
 MODALITIES = ("CR", "CT", "DX", "IO", "MG", "MR", "NM", "OT", "PT", "PX", "US", "XA")
 
 TABS = (
@@ -182,6 +184,35 @@ def _now(query: WorklistQuery) -> dict[str, Any]:
         if not configuration.worklist.enabled
         else "",
     }
+
+
+def orders_for(clinic: str | None, received_at: datetime) -> list[tuple[str, str]]:
+    """The orders that a study of a clinic may be made for: their accession numbers, and what a person knows them by.
+
+    That they were looked at is audited.
+    """
+    call = current_call()
+    day = received_at.astimezone(zone_of(clinic)).date()
+    first, last = (f"{day + timedelta(days=apart):%Y%m%d}" for apart in (-NEAR, NEAR))
+    with call.relais.database.read() as connection:
+        rows = queries.worklist.awaited(connection, clinic, call.caller.clinics, first, last, SHOWN)
+    patient = call.caller.may(Permission.ViewPatients)
+    if rows:
+        api.record(call, "orders.listed", Orders=[row["id"] for row in rows])
+    return [(each.accession_number, _told(each, patient=patient)) for each in map(OrderAnswer.of, rows)]
+
+
+def _told(order: OrderAnswer, *, patient: bool) -> str:
+    said = order.order
+    whom = display.person(said.get("PatientName")) if patient else ""
+    parts = (
+        display.day(order.day, language()),
+        _clock(order),
+        whom,
+        said.get("RequestedProcedureDescription"),
+        order.modality,
+    )
+    return " · ".join([*(part for part in parts if part), order.accession_number])
 
 
 def _strays(clinic: str | None) -> list[StrayAnswer]:

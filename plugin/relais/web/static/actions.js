@@ -16,15 +16,17 @@ async function post(url, body) {
 }
 
 // Resolves to the body that the button's route takes, with its reason, or to null when the person leaves it.
-function ask({ ask: question, choices, flag, flagWord }, action) {
+function ask({ ask: question, choose, choices, flag, flagWord }, action) {
   const dialog = document.getElementById("ask");
   const form = dialog.querySelector("form");
-  const { reason, destination, flag: box } = form.elements;
+  const { reason, choice, flag: box } = form.elements;
   document.getElementById("ask-title").textContent = question;
   document.getElementById("ask-do").textContent = action;
-  document.getElementById("ask-where").hidden = choices === undefined;
-  destination.disabled = choices === undefined;
-  destination.replaceChildren(...(choices ?? "").split(" ").map((name) => new Option(name, name)));
+  const which = document.getElementById("ask-which");
+  which.hidden = choose === undefined;
+  which.querySelectorAll("label").forEach((label) => (label.hidden = label.dataset.of !== choose));
+  choice.disabled = choose === undefined;
+  choice.replaceChildren(...JSON.parse(choices ?? "[]").map(([value, words]) => new Option(words, value)));
   const also = document.getElementById("ask-also");
   also.hidden = flag === undefined;
   also.querySelector("span").textContent = flagWord ?? "";
@@ -34,7 +36,7 @@ function ask({ ask: question, choices, flag, flagWord }, action) {
   reason.focus();
   const body = () => ({
     Reason: reason.value,
-    ...(choices === undefined ? {} : { Destination: destination.value }),
+    ...(choose === undefined ? {} : { [choose]: choice.value }),
     ...(flag === undefined ? {} : { [flag]: box.checked }),
   });
   return new Promise((resolve) => {
