@@ -309,14 +309,18 @@ def test_errors_speak_the_callers_language(lonely: Web) -> None:
 
 
 def test_whatever_the_steps_refuse_has_its_words(tmp_path: Path) -> None:
-    steps = "".join(path.read_text() for path in (PLUGIN / "relais").glob("*.py"))
+    steps = "".join(path.read_text() for path in (PLUGIN / "relais").rglob("*.py"))
     codes, kinds = (set(re.findall(rf'{name}\(\s*"([\w-]+)"', steps)) for name in ("StateError", "UnknownError"))
     assert len(codes) > 5
     assert codes <= set(CONFLICTS)
     assert len(kinds) > 3
     assert kinds <= set(KINDS)
     worst = {"ConcurrentJobs": 1, "JobsHistorySize": 1, "RemoteAccessAllowed": True, "AuthenticationEnabled": False}
-    worklists = {"Plugins": ["/usr/share/orthanc/plugins/libModalityWorklists.so"], "Worklists": {"Enable": True}}
+    worklists = {
+        "Plugins": ["/usr/share/orthanc/plugins/libModalityWorklists.so"],
+        "Worklists": {"Enable": True},
+        "DicomAlwaysAllowFind": True,
+    }
     found = Surroundings.of({**worst, **worklists, "StorageDirectory": str(tmp_path)}).findings()
     assert set(found) == set(FINDINGS)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+SHIPPED_LUA = "who-asks.lua"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
@@ -51,6 +53,13 @@ class Surroundings:
         enabled = isinstance(section, Mapping) and bool(section.get("Enable", False))
         return enabled and any("orklist" in path.name for path in _libraries(self.document.get("Plugins", ())))
 
+    @property
+    def hides_questions(self) -> bool:
+        """Whether others may ask by C-FIND (PS3.4 annex C) without being audited: only Lua is told of it."""
+        asked = self.document.get("DicomAlwaysAllowFind", False) or self.document.get("DicomModalities", {})
+        scripts = map(str, self.document.get("LuaScripts", ()))
+        return bool(asked) and not any(Path(each).name == SHIPPED_LUA for each in scripts)
+
     def findings(self) -> list[str]:
         """Codes of settings that make Relais slower or less safe than it could be; the pages word them."""
         found = []
@@ -66,6 +75,8 @@ class Surroundings:
             found.append("remote-access-without-authentication")
         if self.serves_worklist:
             found.append("another-worklist-plugin")
+        if self.hides_questions:
+            found.append("questions-unaudited")
         return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relais.errors import OrthancError, OrthancUnavailableError
+from relais.orthanc.capabilities import SHIPPED_LUA
 from relais.orthanc.client import Orthanc
 
 OURS = "relais-"
@@ -14,7 +15,6 @@ OURS = "relais-"
 SENDING_PLUGINS = frozenset({"transfers", "multitenant-dicom", "java"})
 """Plugins that send by themselves, let others fetch, or run somebody's code."""
 SHIPPED_SCRIPT = "main.py"
-SHIPPED_LUA = "who-asks.lua"
 
 
 @dataclass(frozen=True, kw_only=True)

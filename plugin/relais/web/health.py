@@ -33,6 +33,7 @@ FINDINGS = {
     "save-jobs": _("SaveJobs is true: Orthanc repeats deliveries after a restart that Relais repeats as well"),
     "keeps-old-instances": _("OverwriteInstances is false: a corrected image that arrives again is dropped by Orthanc"),
     "another-worklist-plugin": _("Another plugin answers worklist requests: machines do not get the orders of Relais"),
+    "questions-unaudited": _("Who asks Orthanc by C-FIND is not audited: the script that tells of it is not loaded"),
     "remote-access-without-authentication": _(
         "Remote access is allowed without authentication: Relais refuses every request"
     ),

@@ -23,6 +23,7 @@ ADVICE = {
     "another-worklist-plugin": _(
         'Set "Enable": false in the section "Worklists" of Orthanc\'s configuration, or leave the plugin out.'
     ),
+    "questions-unaudited": _('Add who-asks.lua, which comes with Relais, to "LuaScripts" of Orthanc\'s configuration.'),
     "remote-access-without-authentication": _('Set "AuthenticationEnabled": true, and name the users.'),
 }
 """What a person can do about a finding, by its code."""
