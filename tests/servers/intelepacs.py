@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
+from ssl import SSLContext
 from threading import Event, Timer
 from types import TracebackType
 from typing import Any, cast
@@ -148,9 +149,15 @@ class IntelePacs(ArchiveScp):
     """
 
     def __init__(
-        self, aet: str = "INTELEPACS", behaviour: Behaviour = SETTINGS["A"], *, seed: int = 0, port: int | None = None
+        self,
+        aet: str = "INTELEPACS",
+        behaviour: Behaviour = SETTINGS["A"],
+        *,
+        seed: int = 0,
+        port: int | None = None,
+        tls: SSLContext | None = None,
     ) -> None:
-        super().__init__(aet)
+        super().__init__(aet, tls=tls)
         self.port = port or self.port
         self.behaviour = behaviour
         self.faults: deque[MoveFault] = deque(behaviour.faults)

@@ -166,7 +166,7 @@ class Line:
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # names of patients, and slow
         patience = min(self._silence, max(LOOK, self._until.left))
         if not self._peer.answered.is_set():
-            reach(self._peer.host, self._peer.port, min(CONNECT_SECONDS, patience))
+            reach(self._peer, min(CONNECT_SECONDS, patience))
         entity = AE(ae_title=self._peer.local_aet)
         entity.connection_timeout = min(CONNECT_SECONDS, patience)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = patience
@@ -177,7 +177,7 @@ class Line:
             self._peer.host,
             self._peer.port,
             ae_title=self._peer.aet,
-            tls_args=self._tls(),
+            tls_args=tls_of(self._peer),
             evt_handlers=[(evt.EVT_CONN_OPEN, self._opened)],
         )
         if not association.is_established:
@@ -191,16 +191,6 @@ class Line:
         """See that nothing came before the last answer that was read after it."""
         if any(message is not None for _, message in list(association.dimse.msg_queue.queue)):
             raise AskingError(SourceState.Refused, ErrorClass.Transient, "disordered", "its answers were mixed up")
-
-    def _tls(self) -> tuple[ssl.SSLContext, str] | None:
-        if self._peer.tls is None:
-            return None
-        try:
-            return context_of(self._peer.tls), self._peer.host
-        except OSError as error:
-            raise AskingError(
-                SourceState.Unreachable, ErrorClass.Configuration, "certificate", "Orthanc's DICOM certificates"
-            ) from error
 
     def _opened(self, event: evt.Event) -> None:
         connection: socket.socket = event.assoc.dul.socket.socket  # type: ignore[union-attr,assignment]
@@ -278,17 +268,37 @@ def late() -> AskingError:
     return AskingError(SourceState.TimedOut, ErrorClass.Transient, "timeout", "no answer in time")
 
 
-def reach(host: str, port: int, seconds: float) -> None:
-    """Open and close a connection: that fails with its reason, and pynetdicom would leave a socket behind."""
+def reach(peer: Peer, seconds: float) -> None:
+    """Open and close a connection: that fails with its reason, and pynetdicom would leave a socket behind.
+
+    That the peer does not accept our certificate, TLS 1.3 tells only later (RFC 8446 section 4.4.2).
+    """
+    tls = tls_of(peer)
     try:
-        socket.create_connection((host, port), seconds).close()
+        with socket.create_connection((peer.host, peer.port), seconds) as connection:
+            if tls is not None:
+                context, name = tls
+                context.wrap_socket(connection, server_hostname=name).close()
     except (OSError, UnicodeError) as error:
         code = next((code for kind, code in _NETWORK if isinstance(error, kind)), "unreachable")
-        text = f"{host} port {port} cannot be reached"
-        raise AskingError(SourceState.Unreachable, ErrorClass.Transient, code, text) from error
+        error_class = ErrorClass.Configuration if code == "tls" else ErrorClass.Transient
+        text = f"{peer.host} port {peer.port} cannot be reached"
+        raise AskingError(SourceState.Unreachable, error_class, code, text) from error
+
+
+def tls_of(peer: Peer) -> tuple[ssl.SSLContext, str] | None:
+    """How the connection is secured, and the host's name, if it is."""
+    if peer.tls is None:
+        return None
+    try:
+        return context_of(peer.tls), peer.host
+    except OSError as error:
+        text = "Orthanc's DICOM certificates"
+        raise AskingError(SourceState.Unreachable, ErrorClass.Configuration, "certificate", text) from error
 
 
 _NETWORK: tuple[tuple[type[Exception], str], ...] = (
+    (ssl.SSLError, "tls"),
     (socket.gaierror, "name-not-resolved"),
     (UnicodeError, "name-not-resolved"),
     (TimeoutError, "timeout"),

@@ -131,7 +131,7 @@ class DicomPacs:
 
     def probe(self, seconds: float = PROBE_SECONDS) -> None:
         """See `port.Source`."""
-        reach(self._peer.host, self._peer.port, seconds)
+        reach(self._peer, seconds)
 
     def close(self) -> None:
         """Each call has an association of its own."""
