@@ -16,11 +16,14 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from relais.worker import StoppingError
 
@@ -145,6 +148,48 @@ class Apart:
         self._complaints.seek(0)
         words = self._complaints.read().decode(errors="replace").strip()
         return f"status {status}: {words[-COMPLAINT:]}"
+
+
+Worker = TypeVar("Worker")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+def side_by_side(
+    items: Iterable[Item],
+    begin: Callable[[], AbstractContextManager[Worker]],
+    ask: Callable[[Worker, Item], Answer],
+    here: Callable[[Item], Answer],
+    amount: int,
+) -> Generator[tuple[Item, Answer], None, None]:
+    """Each item with what a process made of it, in their order, while so many processes work on the next ones.
+
+    On a machine that has no Python beside the embedded one, `here` does the same.
+    """
+    with ExitStack() as stack:
+        free: SimpleQueue[Worker] = SimpleQueue()
+        try:
+            for _ in range(amount):
+                free.put(stack.enter_context(begin()))
+        except NoInterpreterError:
+            yield from ((item, here(item)) for item in items)
+            return
+        pool = stack.enter_context(ThreadPoolExecutor(amount, thread_name_prefix="relais-apart"))
+
+        def answered(item: Item) -> tuple[Item, Answer]:
+            process = free.get()
+            try:
+                return item, ask(process, item)
+            finally:
+                free.put(process)
+
+        ahead: deque[Future[tuple[Item, Answer]]] = deque()
+        for item in items:
+            ahead.append(pool.submit(answered, item))
+            if len(ahead) > amount:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def find_interpreter() -> str | None:

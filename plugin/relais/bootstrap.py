@@ -42,6 +42,7 @@ from relais.outcomes import Outcomes
 from relais.patient_imports import Imports
 from relais.patient_parts import People
 from relais.patient_pull import Pull
+from relais.patient_rebuild import Rebuild
 from relais.patients import LANE as PATIENTS
 from relais.patients import Patients
 from relais.protect import Protect, is_needed
@@ -65,8 +66,7 @@ from relais.worklist.parts import Worklist
 
 log = logging.getLogger(__name__)
 
-STUDIES_AT_ONCE = 4
-NOTICES_AT_ONCE = 4
+STUDIES_AT_ONCE, NOTICES_AT_ONCE = 4, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +91,7 @@ class Relais:
     patients: Patients
     patient_imports: Imports
     patient_pull: Pull
+    patient_rebuild: Rebuild
     retrieval: Retrieval
     worklist: Worklist
     ledger: Ledger
@@ -108,9 +109,8 @@ class Relais:
         with self.database.write() as connection:
             if studies := self.studies.ask_again(connection):
                 log.info("%d studies that wait are decided again, as another version is active", studies)
-        self.connectivity.schedule()
-        self.patient_pull.schedule()
-        self.retrieval.schedule()
+        for each in (self.connectivity, self.patient_pull, self.patient_rebuild, self.retrieval):
+            each.schedule()
         self.feed.start()
         self.worklist.start()
         self.worker.start(self.surroundings.node)
@@ -143,9 +143,8 @@ def settle(ground: Ground) -> Relais:
 
 def compose(configuration: Configuration, ground: Ground) -> Relais:
     """Make every part; nothing runs yet."""
-    surroundings, database, clock = ground.surroundings, ground.database, ground.clock
+    surroundings, database, clock, node = ground.surroundings, ground.database, ground.clock, ground.surroundings.node
     orthanc, sending, metrics = ground.orthanc, ground.sending, ground.metrics
-    node = surroundings.node
     # A peer that answers nothing keeps one of Orthanc's job threads for a while: half of them stay for those that do.
     suspects = max(1, surroundings.concurrent_jobs // 2)
     tasks = Tasks(database, clock, owner=f"{node}/{uuid.uuid4().hex[:8]}", suspects=suspects)
@@ -356,6 +355,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         patients=people.patients,
         patient_imports=people.imports,
         patient_pull=people.pull,
+        patient_rebuild=people.rebuild,
         retrieval=retrieval,
         worklist=worklist,
         ledger=ledger,

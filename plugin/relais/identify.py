@@ -27,14 +27,13 @@ from relais.domain.facts import Facts, Values
 from relais.domain.matching.decision import Match, Question, Reason, State
 from relais.domain.matching.identifiers import read_identifier
 from relais.domain.matching.identity import Identity
-from relais.domain.matching.keys import keys_asked
 from relais.domain.patients import Patient, facts_of
 from relais.domain.states import MatchKind, MatchState, ReviewReason
 from relais.domain.urgency import urgency
 from relais.journal import Journal, Subject
 from relais.labels import Labels
 from relais.matching_models import Models
-from relais.patient_index import MOST_MERGES, Index, hashed
+from relais.patient_index import MOST_MERGES, Index, keys_to_ask
 from relais.reading import Known, Reading
 from relais.review_queue import ReviewQueue
 from relais.safety_net import SafetyNet
@@ -311,7 +310,10 @@ class Identify:
         waits = found.standing is None and found.state in (MatchState.Review, MatchState.Unmatched)
         if not waits or found.question is None:
             return
-        rows = [{"key": key, "study_id": study_id} for key in sorted(hashed(keys_asked(found.question.asked)))]
+        rows = [
+            {"key": key, "study_id": study_id}
+            for key in sorted(set().union(*keys_to_ask(found.question.asked, self._today())))
+        ]
         if rows:
             connection.execute(insert(waiting_key), rows)
 

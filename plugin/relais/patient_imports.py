@@ -7,18 +7,15 @@ is there by half. A bad line is told with its number, and stops no other.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import IO, Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from relais.apart import NoInterpreterError
+from relais.apart import side_by_side
 from relais.clock import Clock
 from relais.configuration import Configuration
 from relais.database import Database, inserted_id
@@ -33,7 +30,8 @@ from relais.patients import LANE
 from relais.tasks import Claim, Tasks
 
 KIND = "import-patients"
-LINES = 10_000
+INDEX = "index-patients"
+LINES = 20_000
 """Lines of a file in one transaction."""
 BYTES = 1 << 23
 """Bytes of a file in one transaction, about."""
@@ -274,30 +272,13 @@ class Imports:
     def _read(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Ready], None, None]:
         """Each batch as it was read, in their order, while the next ones are read in other processes."""
         terms = self.terms(None)
-        with ExitStack() as stack:
-            free: SimpleQueue[LinesApart] = SimpleQueue()
-            try:
-                for _ in range(PROCESSES):
-                    free.put(stack.enter_context(LinesApart(self._interpreter, terms, self._stopping)))
-            except NoInterpreterError:
-                yield from ((batch, read_lines(batch.lines, terms)) for batch in batches)
-                return
-            pool = stack.enter_context(ThreadPoolExecutor(PROCESSES, thread_name_prefix="relais-lines"))
-
-            def read(batch: Batch) -> tuple[Batch, Ready]:
-                apart = free.get()
-                try:
-                    return batch, apart.read(batch.lines)
-                finally:
-                    free.put(apart)
-
-            ahead: deque[Future[tuple[Batch, Ready]]] = deque()
-            for batch in batches:
-                ahead.append(pool.submit(read, batch))
-                if len(ahead) > PROCESSES:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+        return side_by_side(
+            batches,
+            lambda: LinesApart(self._interpreter, terms, self._stopping),
+            lambda apart, batch: apart.read(batch.lines),
+            lambda batch: read_lines(batch.lines, terms),
+            PROCESSES,
+        )
 
     def _unchanged(self, row: Row[Any]) -> Path:
         """The file, if it is still what it was when the import began."""

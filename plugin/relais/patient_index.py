@@ -5,7 +5,6 @@ A key is kept as 64 bits of its BLAKE2b: two keys that share them would only bri
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,20 +18,23 @@ from sqlalchemy import Connection, Row, bindparam, select, text
 
 from relais.clock import Clock
 from relais.configuration import Configuration
-from relais.database.patient_tables import patient, patient_name
+from relais.database.patient_tables import patient, patient_index, patient_name
+from relais.domain.matching import keys
 from relais.domain.matching.compact import FIELD, VERSION, compact, expanded
 from relais.domain.matching.dates import OLDEST
 from relais.domain.matching.decision import Candidate, Question
 from relais.domain.matching.identity import Identity
-from relais.domain.matching.keys import Key, keys_asked
+from relais.domain.matching.keys import Key, keys_asked, keys_of_years
 from relais.domain.matching.model import Model
 from relais.domain.matching.sieve import Sieve
 from relais.domain.patients import Patient, identity_of, parts_of, together
 
-log = logging.getLogger(__name__)
-
+WRITTEN = f"{VERSION}.{keys.VERSION}"
+"""The version of what is kept to find people: how they are read, and their keys."""
 CAP = 200
 """A key that more people have says too little: its people are not looked at, and nothing is decided automatically."""
+MOST_OF_YEARS = 1000
+"""Keys that a study without a birth date may ask beside the others: names of more parts say enough by themselves."""
 MOST_MERGES = 20
 """How often a patient is followed to whom they were merged into."""
 CACHED_SECONDS = 60.0
@@ -60,13 +62,25 @@ def hashed(keys: Iterable[Key]) -> set[int]:
     return set(unpack(f">{len(digests)}q", b"".join(digests)))
 
 
+def keys_to_ask(asked: Identity, today: date) -> tuple[set[int], set[int]]:
+    """What finds whom a study may mean; and, where it has no birth date, what finds those of its names of any age."""
+    if asked.birth_date is not None:
+        return hashed(keys_asked(asked)), set()
+    of_years = hashed(keys_of_years(asked, range(today.year - OLDEST, today.year + 1)))
+    return hashed(keys_asked(asked)), of_years if len(of_years) <= MOST_OF_YEARS else set()
+
+
 class Frequencies:
     """How many people the CRM has, and how many have a part of a name, as one transaction sees it."""
 
-    def __init__(self, connection: Connection, total: int, counts: dict[tuple[str, str], int]) -> None:
+    def __init__(
+        self, connection: Connection, total: int, counts: dict[tuple[str, str], int], *, whole: bool = True
+    ) -> None:
         self._connection = connection
         self._counts = counts
         self.total = total
+        self.whole = whole
+        """Whether everybody is found by what this program asks for, or still has another version's keys."""
 
     def family(self, part: str) -> int:
         """How many have it in their family name."""
@@ -124,11 +138,7 @@ class Index:
             people = {**self.people(connection, told, clinic), **people}
         frequencies = self.frequencies(connection)
         frequencies.prepare(_parts(asked))
-        try:
-            kept, aside = Sieve(asked, model, frequencies).sift(people, told, rejected)
-        except Exception:  # what cannot be told from the line is told at length
-            log.exception("nobody could be set aside: all who were found are compared")
-            kept, aside = sorted(people), 0.0
+        kept, aside = Sieve(asked, model, frequencies).sift(people, told, rejected)
         candidates = [
             Candidate(
                 crm_id,
@@ -140,14 +150,20 @@ class Index:
             for crm_id in kept
         ]
         frequencies.prepare(_parts(*(each.identity for each in candidates)))
-        return Question.of(asked, candidates, frequencies, capped=found.capped, aside=aside)
+        capped = found.capped or not frequencies.whole
+        return Question.of(asked, candidates, frequencies, capped=capped, aside=aside)
 
     def find(self, connection: Connection, identity: Identity, clinic: str | None) -> Found:
         """Who may be meant, among the patients that this clinic may see; without a clinic, among all.
 
         Who was merged into somebody is found as that patient, who has the names and identifiers of both.
         """
-        ids, capped = _holders(connection, hashed(keys_asked(identity)))
+        certain, of_years = keys_to_ask(identity, self._clock.now().date())
+        ids, capped = _holders(connection, certain)
+        if of_years:
+            namesakes, many = _holders(connection, of_years)
+            many = many or len(namesakes) > CAP
+            ids, capped = ids if many else ids | namesakes, capped or many
         scope, oldest = self.seen_by(clinic), self._oldest()
         people: dict[str, str] = {}
         anew: list[int] = []
@@ -166,14 +182,15 @@ class Index:
 
     def frequencies(self, connection: Connection) -> Frequencies:
         """How common names are; for as long as the connection's transaction."""
-        total = connection.execute(_TOTAL).scalar() or 0
+        total, version = connection.execute(_TOTAL).one()
+        total, whole = total or 0, version in (WRITTEN, None)
         now = self._clock.monotonic()
         with self._lock:
             before, since = self._counted
             changed = abs(total - before) * 100 > before
             if changed or now - since > CACHED_SECONDS or len(self._counts) > MOST_CACHED:
                 self._counts, self._counted = {}, (total, now)
-            return Frequencies(connection, total, self._counts)
+            return Frequencies(connection, total, self._counts, whole=whole)
 
     def seen_by(self, clinic: str | None) -> frozenset[str] | None:
         """The clinics whose patients a clinic sees; None for all."""
@@ -211,7 +228,13 @@ _PATIENT = select(patient.c.id, patient.c.crm_id, patient.c.clinic, patient.c.do
 _PATIENTS_BY_ID = _PATIENT.where(patient.c.id.in_(bindparam("ids", expanding=True)))
 _PATIENTS_BY_CRM_ID = _PATIENT.where(patient.c.crm_id.in_(bindparam("ids", expanding=True)))
 _MERGED_INTO = _PATIENT.where(patient.c.merged_into.in_(bindparam("ids", expanding=True)))
-_TOTAL = select(patient_name.c.patients).where(patient_name.c.side == PATIENTS, patient_name.c.part == "")
+_TOTAL = select(
+    select(patient_name.c.patients)
+    .where(patient_name.c.side == PATIENTS, patient_name.c.part == "")
+    .scalar_subquery()
+    .label("total"),
+    select(patient_index.c.version).scalar_subquery().label("version"),
+)
 _COUNTS = select(patient_name.c.side, patient_name.c.part, patient_name.c.patients).where(
     patient_name.c.side.in_((FAMILY, GIVEN)), patient_name.c.part.in_(bindparam("parts", expanding=True))
 )

@@ -11,10 +11,11 @@ from relais.configuration import Configuration
 from relais.database import Database
 from relais.decide import Studies
 from relais.journal import Journal
+from relais.patient_imports import INDEX, Imports
 from relais.patient_imports import KIND as IMPORT
-from relais.patient_imports import Imports
 from relais.patient_pull import KIND as PULL
 from relais.patient_pull import Pull
+from relais.patient_rebuild import Rebuild
 from relais.patient_store import PatientStore
 from relais.patients import FORGET, Patients
 from relais.tasks import Tasks
@@ -27,6 +28,7 @@ class People:
     patients: Patients
     imports: Imports
     pull: Pull
+    rebuild: Rebuild
 
     @classmethod
     def of(
@@ -63,9 +65,18 @@ class People:
             patients=patients,
             stopping=stopping,
         )
-        return cls(patients=patients, imports=imports, pull=pull)
+        rebuild = Rebuild(
+            database=database,
+            clock=clock,
+            tasks=tasks,
+            imports=imports,
+            store=store,
+            interpreter=interpreter,
+            stopping=stopping,
+        )
+        return cls(patients=patients, imports=imports, pull=pull, rebuild=rebuild)
 
     @property
     def handlers(self) -> dict[str, Any]:
         """The tasks, by kind."""
-        return {FORGET: self.patients, IMPORT: self.imports, PULL: self.pull}
+        return {FORGET: self.patients, IMPORT: self.imports, PULL: self.pull, INDEX: self.rebuild}

@@ -13,11 +13,18 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, exists, func, insert, select, text, update
 
 from relais.clock import Clock
 from relais.database import Database, upsert
-from relais.database.patient_tables import patient, patient_key, patient_name, waiting_key
+from relais.database.patient_tables import (
+    patient,
+    patient_index,
+    patient_key,
+    patient_key_next,
+    patient_name,
+    waiting_key,
+)
 from relais.domain.matching.compact import VERSION, compact
 from relais.domain.matching.keys import keys_of
 from relais.domain.patients import Patient, identity_of, parts_of
@@ -35,6 +42,8 @@ CACHE = -65_536
 """That cache: KB, written below zero (sqlite.org/pragma.html#pragma_cache_size)."""
 
 Scope = Collection[str] | None
+Sides = tuple[Collection[str], Collection[str]]
+"""Parts of the family name and of the given name."""
 Item = TypeVar("Item")
 
 
@@ -104,7 +113,7 @@ class PatientStore:
         """Add or replace these patients; of several with one CrmId the last counts. The caller audits it."""
         self.lock(connection)
         stored, changes = Stored(), _Changes(now=self._clock.now())
-        held = {row.crm_id: row for row in _rows(connection, {each.crm_id for each in given})}
+        held, building = _rows(connection, {each.crm_id for each in given})
         for place, each in enumerate(given):
             before = held.get(each.crm_id)
             earlier = changes.added.get(each.crm_id)
@@ -120,10 +129,10 @@ class PatientStore:
             else:
                 stored.outcomes[Outcome.Changed] += 1
                 changes.changed[each.crm_id] = (before, each)
-        self._write(connection, changes)
+        self._write(connection, changes, building=building)
         return stored
 
-    def _write(self, connection: Connection, changes: _Changes) -> None:
+    def _write(self, connection: Connection, changes: _Changes, *, building: bool) -> None:
         today = self._today()
         ids = dict(zip(changes.added, _new_ids(connection, len(changes.added)), strict=True))
         if ids:
@@ -143,7 +152,6 @@ class PatientStore:
                 ],
             )
         if changes.changed:
-            together = _joined_by_others(connection, changes.changed)
             connection.execute(
                 _UPDATE,
                 [
@@ -152,7 +160,7 @@ class PatientStore:
                         "clinic": each.clinic,
                         "document": each.document,
                         "compact": each.line,
-                        "compact_version": None if row.crm_id in together else VERSION,
+                        "compact_version": None if row.joined else VERSION,
                         "changed_at": changes.now,
                     }
                     for row, each in changes.changed.values()
@@ -160,10 +168,13 @@ class PatientStore:
             )
         before = {row.id: prepare(Patient.model_validate(row.document), today) for row, _ in changes.changed.values()}
         after = {row.id: each for row, each in changes.changed.values()}
-        _remove_keys(connection, [(key, each) for each, old in before.items() for key in old.keys - after[each].keys])
+        gone = [(key, each) for each, old in before.items() for key in old.keys - after[each].keys]
         new = [(key, ids[each.crm_id]) for each in changes.added.values() for key in each.keys]
+        if building:  # whoever is read for it meanwhile is left to us
+            remove_keys(connection, gone, patient_key_next)
+            add_keys(connection, [*new, *((key, each) for each in after for key in after[each].keys)], patient_key_next)
         new += [(key, each) for each, prepared in after.items() for key in prepared.keys - before[each].keys]
-        _add_keys(connection, new)
+        _exchange_keys(connection, gone, new)
         counted = {row.id for row, _ in changes.changed.values() if row.merged_into is None}
         self.count(
             connection,
@@ -178,7 +189,9 @@ class PatientStore:
         """Take patients (rows of `patient`) out, with their keys and counts."""
         today = self._today()
         prepared = {row.id: prepare(Patient.model_validate(row.document), today) for row in rows}
-        _remove_keys(connection, [(key, each) for each, old in prepared.items() for key in old.keys])
+        keys = [(key, each) for each, old in prepared.items() for key in old.keys]
+        remove_keys(connection, keys)
+        remove_keys(connection, keys, patient_key_next)
         self.count(connection, removed=[prepared[row.id] for row in rows if row.merged_into is None])
         connection.execute(delete(patient).where(patient.c.id.in_([row.id for row in rows])))
 
@@ -186,13 +199,24 @@ class PatientStore:
         self, connection: Connection, *, added: Iterable[Prepared] = (), removed: Iterable[Prepared] = ()
     ) -> None:
         """Count the people of each part of a name anew."""
-        counts: Counter[tuple[str, str]] = Counter()
+        more, less = list(added), list(removed)
+        self.count_parts(
+            connection,
+            added=[(each.family, each.given) for each in more],
+            removed=[(each.family, each.given) for each in less],
+            people=len(more) - len(less),
+        )
+
+    def count_parts(
+        self, connection: Connection, *, added: Iterable[Sides], removed: Iterable[Sides], people: int = 0
+    ) -> None:
+        """The same for parts of names alone; `people` is by how many there are more."""
+        counts: Counter[tuple[str, str]] = Counter({(PATIENTS, ""): people})
         for sign, several in ((1, added), (-1, removed)):
-            for each in several:
-                counts[PATIENTS, ""] += sign
-                for part in each.family:
+            for family, given in several:
+                for part in family:
                     counts[FAMILY, part] += sign
-                for part in each.given:
+                for part in given:
                     counts[GIVEN, part] += sign
         rows = [
             {"side": side, "part": part, "patients": amount}
@@ -230,8 +254,14 @@ class PatientStore:
             connection.execute(select(func.pg_advisory_xact_lock(CHANGING)))
 
 
-_BY_CRM_ID = select(patient).where(patient.c.crm_id.in_(bindparam("ids", expanding=True)))
-_JOINED = select(patient.c.merged_into).where(patient.c.merged_into.in_(bindparam("ids", expanding=True)))
+_BUILDING = select(func.count(patient_index.c.import_id).label("building")).subquery()
+_OTHER = patient.alias("other")
+_BY_CRM_ID = select(
+    _BUILDING.c.building,
+    patient,
+    exists().where(_OTHER.c.merged_into == patient.c.crm_id).label("joined"),
+).select_from(_BUILDING.outerjoin(patient, patient.c.crm_id.in_(bindparam("ids", expanding=True))))
+"""These patients, each with whether others were merged into them; and whether the keys are made anew."""
 _UPDATE = (
     update(patient)
     .where(patient.c.id == bindparam("row"))
@@ -239,9 +269,6 @@ _UPDATE = (
 )
 _NO_LONGER = delete(patient_name).where(
     patient_name.c.side == bindparam("s"), patient_name.c.part == bindparam("p"), patient_name.c.patients <= 0
-)
-_REMOVE_KEY = delete(patient_key).where(
-    and_(patient_key.c.key == bindparam("k"), patient_key.c.patient_id == bindparam("p"))
 )
 _AWAITED = select(waiting_key.c.key).where(waiting_key.c.key.in_(bindparam("keys", expanding=True))).distinct()
 _IDS = text("SELECT nextval(pg_get_serial_sequence('patient', 'id')) FROM generate_series(1, :amount)")
@@ -253,19 +280,12 @@ def _pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
         yield items[start : start + size]
 
 
-def _rows(connection: Connection, crm_ids: Collection[str]) -> list[Row[Any]]:
-    return [
+def _rows(connection: Connection, crm_ids: Collection[str]) -> tuple[dict[str, Row[Any]], bool]:
+    """Those of these patients that there are, and whether the keys are made anew."""
+    rows = [
         row for some in _pieces(sorted(crm_ids), AT_ONCE) for row in connection.execute(_BY_CRM_ID, {"ids": list(some)})
     ]
-
-
-def _joined_by_others(connection: Connection, crm_ids: Collection[str]) -> set[str]:
-    """Those of these patients into whom others were merged."""
-    return {
-        joined
-        for some in _pieces(sorted(crm_ids), AT_ONCE)
-        for joined in connection.execute(_JOINED, {"ids": list(some)}).scalars()
-    }
+    return {row.crm_id: row for row in rows if row.id is not None}, any(row.building for row in rows)
 
 
 def _new_ids(connection: Connection, amount: int) -> list[int]:
@@ -275,31 +295,66 @@ def _new_ids(connection: Connection, amount: int) -> list[int]:
     return list(range(last + 1, last + 1 + amount))
 
 
-def _add_keys(connection: Connection, rows: list[tuple[int, int]]) -> None:
+def add_keys(connection: Connection, rows: list[tuple[int, int]], table: Table = patient_key) -> None:
     """Add rows of keys, in their order: those that are neighbours in the table are written together."""
     rows.sort()
     if connection.dialect.name == "sqlite":
-        usual = connection.exec_driver_sql("PRAGMA cache_size").scalar()
+        statement = f"INSERT OR IGNORE INTO {table.name} (key, patient_id) VALUES (?, ?)"  # noqa: S608 - one of two names
         if len(rows) > MANY:  # they go everywhere in the table: each page is read and written once
+            usual = connection.exec_driver_sql("PRAGMA cache_size").scalar()
             connection.exec_driver_sql(f"PRAGMA cache_size = {CACHE}")
-        if rows:
-            connection.exec_driver_sql("INSERT OR IGNORE INTO patient_key (key, patient_id) VALUES (?, ?)", rows)
-        connection.exec_driver_sql(f"PRAGMA cache_size = {usual}")
+            connection.exec_driver_sql(statement, rows)
+            connection.exec_driver_sql(f"PRAGMA cache_size = {usual}")
+        elif rows:
+            connection.exec_driver_sql(statement, rows)
         return
     for some in _pieces(rows, AT_ONCE * 20):
-        keys, ids = zip(*some, strict=True)
-        connection.execute(_ADD_KEYS, {"keys": list(keys), "ids": list(ids)})
+        connection.execute(_ADD_KEYS[table.name], _columns(some))
 
 
-_ADD_KEYS = text(
-    "INSERT INTO patient_key (key, patient_id) "
-    "SELECT * FROM unnest(CAST(:keys AS bigint[]), CAST(:ids AS bigint[])) ON CONFLICT DO NOTHING"
+def remove_keys(connection: Connection, rows: list[tuple[int, int]], table: Table = patient_key) -> None:
+    """Remove rows of keys."""
+    rows.sort()
+    if connection.dialect.name == "sqlite":
+        if rows:
+            connection.exec_driver_sql(f"DELETE FROM {table.name} WHERE key = ? AND patient_id = ?", rows)  # noqa: S608 - the same
+        return
+    for some in _pieces(rows, AT_ONCE * 20):
+        connection.execute(_REMOVE_KEYS[table.name], _columns(some))
+
+
+def _exchange_keys(connection: Connection, gone: list[tuple[int, int]], new: list[tuple[int, int]]) -> None:
+    """Remove and add rows of keys; of one patient at once, for each statement is a way to the database and back."""
+    if connection.dialect.name == "sqlite" or not gone or not new or max(len(gone), len(new)) > AT_ONCE:
+        remove_keys(connection, gone)
+        add_keys(connection, new)
+    else:
+        less = {f"gone_{name}": values for name, values in _columns(gone).items()}
+        connection.execute(_EXCHANGE_KEYS, {**_columns(new), **less})
+
+
+def _columns(rows: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
+    keys, ids = zip(*rows, strict=True)
+    return {"keys": list(keys), "ids": list(ids)}
+
+
+_ROWS = "unnest(CAST(:keys AS bigint[]), CAST(:ids AS bigint[]))"
+_ADD_KEYS, _REMOVE_KEYS = (
+    {table: text(statement.format(table, _ROWS)) for table in (patient_key.name, patient_key_next.name)}
+    for statement in (
+        "INSERT INTO {} (key, patient_id) SELECT * FROM {} ON CONFLICT DO NOTHING",
+        "DELETE FROM {} AS k USING {} AS r(key, id) WHERE k.key = r.key AND k.patient_id = r.id",
+    )
 )
 
 
-def _remove_keys(connection: Connection, rows: list[tuple[int, int]]) -> None:
-    if rows:
-        connection.execute(_REMOVE_KEY, [{"k": key, "p": each} for key, each in sorted(rows)])
+_EXCHANGE_KEYS = text(
+    "WITH gone AS (DELETE FROM patient_key AS k "
+    "USING unnest(CAST(:gone_keys AS bigint[]), CAST(:gone_ids AS bigint[])) AS r(key, id) "
+    "WHERE k.key = r.key AND k.patient_id = r.id) "
+    "INSERT INTO patient_key (key, patient_id) "
+    "SELECT * FROM unnest(CAST(:keys AS bigint[]), CAST(:ids AS bigint[])) ON CONFLICT DO NOTHING"
+)
 
 
 def _awaited(connection: Connection, patients: Mapping[int, Collection[int]]) -> list[int]:

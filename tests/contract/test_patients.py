@@ -14,6 +14,7 @@ from relais.database.patient_tables import match, patient, patient_key, patient_
 from relais.database.tables import audit, study, task
 from relais.domain.document import parse
 from relais.domain.matching.compact import VERSION, compact, expanded
+from relais.domain.matching.decision import State
 from relais.domain.matching.keys import keys_of
 from relais.domain.matching.model import FIRST
 from relais.domain.patients import Patient, identity_of, parts_of
@@ -195,6 +196,29 @@ def test_a_key_over_its_cap_brings_nobody_and_says_so(relais: Relais, index: Ind
     with relais.database.read() as connection:
         over = index.find(connection, asked, None)
     assert (over.people, over.capped) == ({}, True)
+
+
+def test_without_a_birth_date_namesakes_of_any_age_are_found_for_a_person_to_see(
+    relais: Relais, index: Index, clock: FakeClock
+) -> None:
+    unborn = {key: ZOE[key] for key in ("CrmId", "FamilyName", "GivenNames")}
+    eldest = {**unborn, "CrmId": "C-2", "BirthDate": f"{clock.now().year - 110}-01-02"}
+    put(relais, ZOE, eldest, {**ZOE, "CrmId": "C-3", "GivenNames": "Hubert", "Phones": [], "Identifiers": []})
+    assert found(relais, index, unborn) == ["C-1", "C-2"]
+    asked = identity_of(parse(Patient, unborn), clock.now().date())
+    with relais.database.read() as connection:
+        question = index.question(connection, asked, None, FIRST)
+    assert [each.crm_id for each in question.candidates] == ["C-1", "C-2"]
+    assert question.answer(FIRST).state is State.Review
+    store = PatientStore(database=relais.database, clock=relais.clock, tasks=relais.tasks)
+    crowd = [
+        {**ZOE, "CrmId": f"D-{each}", "BirthDate": f"{1930 + each % 90}-05-{each % 28 + 1:02}"} for each in range(CAP)
+    ]
+    with relais.database.write() as connection:
+        store.store(connection, [prepare(parse(Patient, {**each, "Phones": []}), clock.now().date()) for each in crowd])
+    with relais.database.read() as connection:
+        many = index.find(connection, asked, None)
+    assert (many.people, many.capped) == ({}, True)
 
 
 def test_a_patient_is_kept_as_matching_compares_them_and_read_anew_where_that_is_out_of_date(

@@ -31,6 +31,24 @@ patient_key = Table(
     sqlite_with_rowid=False,
 )
 
+# The keys that another version of the program makes anew: they take the place of `patient_key` once all are there.
+patient_key_next = Table(
+    "patient_key_next",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("patient_id", Id, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+# Which version made the keys, and the import that makes them anew. One row at most; without one, this version did.
+patient_index = Table(
+    "patient_index",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, nullable=False),  # patient_index.WRITTEN of the program that made them; "" unknown
+    Column("import_id", Id),  # of the patient_import that fills patient_key_next
+)
+
 # How many patients have a part of a name, by side ("F" family, "G" given); side "N" part "" counts the patients.
 patient_name = Table(
     "patient_name",

@@ -128,6 +128,7 @@ class ImportKind(StrEnum):
     Upload = "Upload"
     File = "File"
     Fhir = "Fhir"
+    Index = "Index"
 
 
 class ImportState(StrEnum):

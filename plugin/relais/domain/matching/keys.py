@@ -16,6 +16,9 @@ from relais.domain.matching.identity import Identity
 from relais.domain.matching.names import NameParts
 from relais.domain.matching.phonetic import fonem
 
+VERSION = 1
+"""Of what people are found by: raised where somebody would get other keys, though read as before."""
+
 MOST_SOUNDS = 12
 """How many sounds of a person are used: what a name of many words costs stays small.
 
@@ -82,6 +85,13 @@ def keys_asked(identity: Identity) -> frozenset[Key]:
     pairs = {_pair(*both) for both in combinations(every, 2)} | {(sound, sound) for sound in family & given}
     born = () if identity.birth_date is None else _either_way(identity.birth_date)
     return frozenset(_keys(identity, every, every, pairs, born))
+
+
+def keys_of_years(identity: Identity, years: Iterable[int]) -> frozenset[Key]:
+    """What a study without a birth date asks for: both names, with each of these years."""
+    family, given = _sounds_by_side(identity)
+    pairs = {_pair(*both) for both in combinations(family | given, 2)} | {(sound, sound) for sound in family & given}
+    return frozenset((Kind.NamesAndYear, f"{one} {other} {year:04}") for (one, other), year in product(pairs, years))
 
 
 def _keys(

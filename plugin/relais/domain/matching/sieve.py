@@ -152,14 +152,20 @@ class Sieve:
     def _dates(self, born: Sequence[str]) -> Column:
         if self._asked.birth_date is None:
             return [0] * len(born)
-        day = self._asked.birth_date.isoformat()
-        year, rest, different = day[:4], day[5:], self._says(Feature.BirthDate, Level.Different)
-        return [different if each and each[:4] != year and each[5:] != rest else self._date(day, each) for each in born]
+        written = self._asked.birth_date.isoformat()
+        year, rest, different = written[:4], written[5:], self._says(Feature.BirthDate, Level.Different)
+        said = {
+            each: different
+            if each and each[:4] != year and each[5:] != rest
+            else self._date(self._asked.birth_date, each)
+            for each in set(born)
+        }
+        return [said[each] for each in born]
 
-    def _date(self, day: str, born: str) -> int:
+    def _date(self, day: date, born: str) -> int:
         if not born:
             return 0
-        level = Level(compare_dates(date.fromisoformat(day), date.fromisoformat(born)).name)
+        level = Level(compare_dates(day, date.fromisoformat(born)).name)
         if level is Level.Same and born.endswith("-01-01"):
             level = Level.NewYear
         return self._says(Feature.BirthDate, level)
@@ -266,10 +272,17 @@ class _Sides(dict[str, Side]):
         if len(self._seen) != 1 or "?" in self._seen[0]:
             return
         (seen,) = self._seen
-        begins = seen[:2]
-        if len(begins) == 1:
+        if len(seen) == 1:
             return
-        far = [each for each in several if each[:2] != begins and each[1:] and " " not in each and "?" not in each]
+        begins = seen[:2]
+        far = [
+            each
+            for each in several
+            if (each[:2] != begins or not (each.startswith(seen) or seen.startswith(each)))
+            and each[1:]
+            and " " not in each
+            and "?" not in each
+        ]
         near = {
             each
             for each, _, _ in process.extract(

@@ -23,6 +23,7 @@ KINDS = {
     ImportKind.Upload: _("Sent in pieces"),
     ImportKind.File: _("A file of the server"),
     ImportKind.Fhir: _("A FHIR server"),
+    ImportKind.Index: _("Keys made anew"),
 }
 
 
