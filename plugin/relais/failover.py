@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from relais.clock import Clock
 from relais.configuration import Configuration
@@ -69,6 +69,7 @@ class Failover:
             _theirs.c.destination == stand_in,
             ~and_(_theirs.c.state == DeliveryState.Completed, _theirs.c.mark < study.c.sequence),
         )
+        from_there = self._sources(stand_in)
         statement = (
             select(delivery, study.c.study_instance_uid)
             .join(study, study.c.id == delivery.c.study_id)
@@ -76,6 +77,7 @@ class Failover:
                 delivery.c.destination == claim.payload["Destination"],
                 delivery.c.state.in_(OPEN),
                 ~known.exists(),
+                func.coalesce(study.c.origin["Source"].as_string(), "").not_in(from_there),
             )
             .order_by(delivery.c.priority, delivery.c.id)
             .limit(AT_ONCE)
@@ -84,10 +86,13 @@ class Failover:
             statement = statement.where(delivery.c.id == claim.payload["Delivery"])
         return list(connection.execute(statement).all())
 
+    def _sources(self, stand_in: str) -> list[str]:
+        """The sources that are this destination: nothing goes back where it was imported from."""
+        every = self._configuration.sources
+        return sorted(name for name in every if stand_in in same_as_source(self._configuration, name))
+
     def _hand_over(self, connection: Connection, row: Row[Any], stand_in: str) -> None:
         owner = connection.execute(select(study).where(study.c.id == row.study_id).with_for_update()).one()
-        if stand_in in same_as_source(self._configuration, owner.origin.get("Source")):
-            return  # nothing goes back where it was imported from
         there = PlannedDelivery(destination=stand_in, priority=Priority(row.priority), purpose=row.purpose)
         why = {"FailoverOf": row.destination}
         stand_in_id = self._ledger.stand_in(connection, owner, there, why, failover_of=row.destination)

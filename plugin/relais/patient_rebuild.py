@@ -20,7 +20,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, func, insert, sele
 from relais.apart import Apart, serve, side_by_side
 from relais.clock import Clock
 from relais.database import Database
-from relais.database.patient_tables import patient, patient_import, patient_index, patient_key_next
+from relais.database.patient_tables import patient, patient_import, patient_index, patient_next_key
 from relais.domain.matching.compact import VERSION, compact, expanded
 from relais.domain.matching.identity import Identity
 from relais.domain.matching.keys import keys_of
@@ -118,7 +118,7 @@ class Rebuild:
             if begun.source == WRITTEN:
                 return
             self._imports.end(connection, begun.id, ImportState.Canceled)
-        connection.execute(delete(patient_key_next))
+        connection.execute(delete(patient_next_key))
         total = connection.execute(select(func.count()).select_from(patient)).scalar_one()
         import_id = self._imports.add(connection, ImportKind.Index, WRITTEN, {"After": 0}, actor="relais", total=total)
         connection.execute(update(patient_index).values(import_id=import_id))
@@ -162,7 +162,7 @@ class Rebuild:
             again = connection.execute(_AGAIN, {"ids": changed}).all()
             ready = {**ready, **_ready(_begin(self._begun())(_written(again)))}
         there = [row.id for row in page if row.id in now]
-        add_keys(connection, [(key, each) for each in there for key in ready[each].keys], patient_key_next)
+        add_keys(connection, [(key, each) for each in there for key in ready[each].keys], patient_next_key)
         lines = [
             {"row": each, "compact": line, "compact_version": None if now[each].joined else VERSION}
             for each in there
@@ -221,12 +221,12 @@ _LINE = (
 )
 _RENAMED = (
     text("ALTER TABLE patient_key RENAME TO patient_key_before"),
-    text("ALTER TABLE patient_key_next RENAME TO patient_key"),
-    text("ALTER TABLE patient_key_before RENAME TO patient_key_next"),
+    text("ALTER TABLE patient_next_key RENAME TO patient_key"),
+    text("ALTER TABLE patient_key_before RENAME TO patient_next_key"),
 )
 _SWAP = {
-    "sqlite": (*_RENAMED, text("DELETE FROM patient_key_next")),
-    "postgresql": (*_RENAMED, text("TRUNCATE patient_key_next")),
+    "sqlite": (*_RENAMED, text("DELETE FROM patient_next_key")),
+    "postgresql": (*_RENAMED, text("TRUNCATE patient_next_key")),
 }
 
 

@@ -21,7 +21,7 @@ from relais.database.patient_tables import (
     patient,
     patient_index,
     patient_key,
-    patient_key_next,
+    patient_next_key,
     patient_name,
     waiting_key,
 )
@@ -171,8 +171,8 @@ class PatientStore:
         gone = [(key, each) for each, old in before.items() for key in old.keys - after[each].keys]
         new = [(key, ids[each.crm_id]) for each in changes.added.values() for key in each.keys]
         if building:  # whoever is read for it meanwhile is left to us
-            remove_keys(connection, gone, patient_key_next)
-            add_keys(connection, [*new, *((key, each) for each in after for key in after[each].keys)], patient_key_next)
+            remove_keys(connection, gone, patient_next_key)
+            add_keys(connection, [*new, *((key, each) for each in after for key in after[each].keys)], patient_next_key)
         new += [(key, each) for each, prepared in after.items() for key in prepared.keys - before[each].keys]
         _exchange_keys(connection, gone, new)
         counted = {row.id for row, _ in changes.changed.values() if row.merged_into is None}
@@ -191,7 +191,7 @@ class PatientStore:
         prepared = {row.id: prepare(Patient.model_validate(row.document), today) for row in rows}
         keys = [(key, each) for each, old in prepared.items() for key in old.keys]
         remove_keys(connection, keys)
-        remove_keys(connection, keys, patient_key_next)
+        remove_keys(connection, keys, patient_next_key)
         self.count(connection, removed=[prepared[row.id] for row in rows if row.merged_into is None])
         connection.execute(delete(patient).where(patient.c.id.in_([row.id for row in rows])))
 
@@ -340,7 +340,7 @@ def _columns(rows: Sequence[tuple[int, int]]) -> dict[str, list[int]]:
 
 _ROWS = "unnest(CAST(:keys AS bigint[]), CAST(:ids AS bigint[]))"
 _ADD_KEYS, _REMOVE_KEYS = (
-    {table: text(statement.format(table, _ROWS)) for table in (patient_key.name, patient_key_next.name)}
+    {table: text(statement.format(table, _ROWS)) for table in (patient_key.name, patient_next_key.name)}
     for statement in (
         "INSERT INTO {} (key, patient_id) SELECT * FROM {} ON CONFLICT DO NOTHING",
         "DELETE FROM {} AS k USING {} AS r(key, id) WHERE k.key = r.key AND k.patient_id = r.id",

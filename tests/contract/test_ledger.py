@@ -19,7 +19,7 @@ from relais.domain.retry import Backoff
 from relais.domain.rules import Rule
 from relais.domain.states import DeliveryState
 from relais.errors import StateError, UnknownError
-from relais.failover import Failover
+from relais.failover import AT_ONCE, Failover
 from relais.journal import Journal
 from relais.judgement import JudgedDelivery, judged
 from relais.lanes import DOWN_AFTER, Lanes
@@ -41,7 +41,8 @@ CONFIGURATION = load(
             "first": {**VNA, "FailoverTo": "second", "FailoverAfterSeconds": 60},
             "second": VNA,
             "either": {"Kind": "Pool", "Of": {"a": 1, "b": 1}},
-        }
+        },
+        "Sources": {"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "127.0.0.1", "Port": 104, "SameAs": "second"}},
     },
     directory=Path(),
 )
@@ -296,6 +297,24 @@ def test_all_that_a_destination_is_owed_goes_to_another_when_it_goes_down(
     assert [states(database, each) for each in studies[1:]] == [{"first": "Scheduled", "second": "Scheduled"}] * 249
     assert states(database, studies[0]) == {"first": "Scheduled", "second": "Completed"}
     assert actions(database).count("delivery.failed-over") == 249
+
+
+def test_nothing_steps_in_for_what_was_imported_from_it_and_that_holds_up_no_other(
+    database: Database, ledger: Ledger, lanes: Lanes, clock: FakeClock, tasks: Tasks, journal: Journal
+) -> None:
+    with database.write() as connection:
+        back = [add_study(connection, origin={"Source": "pacs"}) for _ in range(AT_ONCE + 1)]
+        others = [add_study(connection), add_study(connection, origin={"Source": "forgotten"})]
+        for study_id in (*back, *others):
+            add_delivery(connection, study_id, destination="first")
+    for _ in range(DOWN_AFTER):
+        with database.write() as connection:
+            lanes.failed(connection, "destination:first", {"Text": "refused"}, BACKOFF)
+    for _ in range(3):
+        fail_over(database, clock, tasks, journal, ledger)
+    assert [states(database, each) for each in others] == [{"first": "Scheduled", "second": "Scheduled"}] * 2
+    assert [states(database, each) for each in back] == [{"first": "Scheduled"}] * len(back)
+    assert tasks.due({"studies": 1}) == [], "it ends"
 
 
 def test_a_pool_gives_a_patient_s_studies_to_one_destination(database: Database, ledger: Ledger) -> None:

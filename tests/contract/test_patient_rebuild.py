@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from relais import patient_rebuild
 from relais.bootstrap import Relais, settle
-from relais.database.patient_tables import patient, patient_import, patient_index, patient_key, patient_key_next
+from relais.database.patient_tables import patient, patient_import, patient_index, patient_key, patient_next_key
 from relais.database.tables import task
 from relais.domain.document import parse
 from relais.domain.matching.decision import Reason, State
@@ -89,7 +89,7 @@ def test_keys_of_another_version_are_made_anew(relais: Relais, lines: str | None
     check_consistency(relais)
     assert answer(relais, index, person(9)) != (State.Review, Reason.Capped)
     assert column(relais, patient_index.c.version) == [WRITTEN]
-    assert column(relais, func.count(patient_key_next.c.key)) == [0]
+    assert column(relais, func.count(patient_next_key.c.key)) == [0]
     assert column(relais, patient_import.c.state) == [ImportState.Completed]
     assert column(relais, patient_import.c.done) == column(relais, patient_import.c.total) == [7]
     assert "rematch:after:0" in column(relais, task.c.key)  # what waits is asked again

@@ -8,12 +8,14 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pynetdicom import AE
 
 from relais.configuration.sources import DicomSource
 from relais.domain.document import parse
 from relais.domain.querying import Answer, Level, SourceState
 from relais.domain.retry import ErrorClass
 from relais.orthanc import Orthanc
+from relais.retrieval.rounds import Trouble
 from relais.transports.probes import Ourselves
 from relais.transports.sources.opening import open_source
 from relais.transports.sources.port import AskingError, Ended, Source
@@ -22,7 +24,7 @@ from tests.conftest import OrthancFactory
 from tests.servers.dicom import Study, make_study
 from tests.servers.intelepacs import SETTINGS, IntelePacs
 from tests.servers.router import source
-from tests.servers.scp import StorageScp
+from tests.servers.scp import VERIFICATION, StorageScp
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +145,25 @@ def test_what_passes_is_told_from_what_does_not(here: StorageScp) -> None:
     with asked("B", study, here=here, CallingAet="STRANGER") as (_, pacs), pytest.raises(AskingError) as stranger:
         find(pacs, PatientID="12345")
     assert (stranger.value.state, stranger.value.error_class) == (SourceState.Refused, ErrorClass.Configuration)
+    assert not Trouble.of(stranger.value).unreachable
+
+
+def test_a_source_that_takes_nobody_now_is_as_one_out_of_reach(here: StorageScp) -> None:
+    """It takes one association, and somebody has it (PS3.8 table 9-21: transient, local limit exceeded)."""
+    other = AE("OTHER")
+    other.add_requested_context(VERIFICATION)
+    with asked("A", make_study(), here=here) as (simulator, pacs):
+        simulator.take_at_most(1)
+        taken = other.associate("127.0.0.1", simulator.port)
+        try:
+            assert taken.is_established
+            with pytest.raises(AskingError) as busy:
+                find(pacs, PatientID="12345")
+        finally:
+            taken.release()
+    assert (busy.value.state, busy.value.code) == (SourceState.Refused, "rejected-busy")
+    trouble = Trouble.of(busy.value)
+    assert (trouble.error_class, trouble.unreachable) == (ErrorClass.Transient, True)
 
 
 def test_c_get_takes_an_orthanc_that_has_it(here: StorageScp, orthanc_factory: OrthancFactory) -> None:

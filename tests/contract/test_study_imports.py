@@ -1,25 +1,50 @@
 """Imports as rows, on both databases: begun, canceled, begun again, ended; and what the feed notes of them."""
 
+import threading
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
+from relais.configuration import load
 from relais.database import Database
 from relais.database.retrieval_tables import expected_instance, retrieval, study_import
 from relais.database.tables import event, task
 from relais.domain.priority import Priority
+from relais.domain.querying import SourceState
+from relais.domain.retry import ErrorClass
 from relais.domain.states import ImportState, RetrievalState
 from relais.errors import StateError, UnknownError
 from relais.journal import Journal
+from relais.lanes import Lanes
+from relais.orthanc import Orthanc
 from relais.retrieval import arrivals
-from relais.retrieval.imports import Order, StudyImports, Wanted
+from relais.retrieval.imports import LANE, REMEMBERED, Order, StudyImports, Wanted
+from relais.retrieval.proof import Proof
+from relais.retrieval.retrieve import ATTEMPTS, GIVE_UP, Retrieve
 from relais.retrieval.rounds import expect
 from relais.tasks import Tasks
+from relais.transports.port import Stop
+from relais.transports.sources.port import AskingError, Listed
+from relais.turns import Turns
+from tests.contract.test_receive import make_feed
 from tests.contract.test_watch import Archive
 from tests.servers.clock import FakeClock
 
 WHY: dict[str, str] = {"actor": "alice", "reason": "a test"}
+
+
+class Refusing(Archive):
+    """A source that lists nothing."""
+
+    def __init__(self, *, busy: bool) -> None:
+        super().__init__()
+        self.busy = busy
+
+    def instances(self, study: str, series: str | None = None, *, stopping: Stop) -> Listed:  # noqa: ARG002
+        raise AskingError(SourceState.Refused, ErrorClass.Transient, "refused", "not now", busy=self.busy)
 
 
 @pytest.fixture
@@ -120,3 +145,66 @@ def test_a_list_that_changed_forgets_what_the_source_no_longer_has(
             )
         ).all()
     assert [tuple(row) for row in rows] == [("1.2", True), ("1.3", False)]
+
+
+def test_old_lists_are_forgotten_and_what_is_missing_stays_named(
+    database: Database, imports: StudyImports, clock: FakeClock
+) -> None:
+    for number, state in enumerate((RetrievalState.Completed, RetrievalState.Failed, RetrievalState.Completed), 1):
+        study = f"1.2.{number}"
+        imports.begin(order(study))
+        with database.write() as connection:
+            expect(connection, number, {f"{study}.1.1": f"{study}.1", f"{study}.1.2": f"{study}.1"}, clock.now())
+            came = [f"{study}.1.1", f"{study}.1.2"][: 1 if state is RetrievalState.Failed else 2]
+            arrivals.note(connection, arrivals.fetched(connection, [study], clock.now())[study], came, clock.now())
+            connection.execute(
+                update(retrieval).where(retrieval.c.id == number).values(finished_at=clock.now(), state=state)
+            )
+            imports.settle(connection, imports.lock(connection, number))
+        clock.advance(REMEMBERED / 2 + timedelta(days=1))
+    imports.begin(order("1.2.4"))
+    end(database, imports, 4, 4, RetrievalState.Completed)
+    with database.read() as connection:
+        named = connection.execute(select(expected_instance.c.sop_instance_uid).order_by("sop_instance_uid"))
+        assert named.scalars().all() == ["1.2.2.1.2", "1.2.3.1.1", "1.2.3.1.2"]
+        counts = connection.execute(select(retrieval.c.expected, retrieval.c.received).order_by(retrieval.c.id)).all()
+    assert [tuple(each) for each in counts[:3]] == [(2, 2), (2, 1), (2, 2)]
+    imports.retry(2, **WHY)
+    with database.write() as connection:
+        expect(connection, 2, {"1.2.2.1.1": "1.2.2.1", "1.2.2.1.2": "1.2.2.1"}, clock.now())
+        found = connection.execute(select(expected_instance.c.retrieval_id)).scalars().all()
+    assert found.count(2) == 2, "begun again, the list is whole"
+
+
+@pytest.mark.parametrize("busy", [True, False], ids=["it takes nobody", "it refuses this study"])
+def test_a_busy_source_is_waited_for_as_one_out_of_reach(
+    database: Database, clock: FakeClock, tasks: Tasks, journal: Journal, busy: bool
+) -> None:
+    nowhere, lane, sources = Orthanc("http://127.0.0.1:9", ""), f"{LANE}pacs", {"pacs": Refusing(busy=busy)}
+    imports = StudyImports(database=database, clock=clock, tasks=tasks, journal=journal, sources=sources)
+    section = {"Sources": {"pacs": {"Kind": "Dicom", "Aet": "PACS", "Host": "127.0.0.1", "Port": 104}}}
+    retrieve = Retrieve(
+        database=database,
+        clock=clock,
+        tasks=tasks,
+        lanes=Lanes(database=database, clock=clock, tasks=tasks, journal=journal, limits={lane: 1}),
+        feed=make_feed(database, nowhere, clock),
+        configuration=load(section, directory=Path()),
+        imports=imports,
+        proof=Proof(database=database, orthanc=nowhere, clock=clock),
+        turns=Turns({lane: 1}, threading.Event()),
+        stopping=threading.Event(),
+    )
+    begun, tries = clock.now(), 0
+    imports.begin(order("1.2.1"))
+    while states(database) == (["Running"], ["Scheduled"]):
+        clock.advance(timedelta(minutes=10))
+        for claim in tasks.claim(tasks.due({lane: 1})):
+            retrieve(claim)
+            tries += 1
+    assert states(database) == (["Failed"], ["Failed"])
+    if busy:
+        assert clock.now() - begun > GIVE_UP
+        assert tries > 100
+    else:
+        assert tries == ATTEMPTS

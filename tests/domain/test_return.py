@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from relais.configuration import load
 from relais.domain.facts import Facts, Origin
 from relais.domain.routing import Decision
@@ -16,19 +19,36 @@ SYSTEMS = {
     "pacs": {"Kind": "Dicom", **PACS, "Jurisdiction": QUEBEC},
     "vna": {"Kind": "Dicom", **PACS, "Aet": "VNA", "Jurisdiction": QUEBEC},
 }
+ALL_SYSTEMS = {
+    "mirror": {"Kind": "OrthancPeer", "Url": "http://mirror.example", "Jurisdiction": QUEBEC},  # SameAs names it
+    "some": {"Kind": "Pool", "Of": {"pacs": 5, "vna": 1, "mirror": 5}},
+    "theirs": {"Kind": "Pool", "Of": {"pacs": 1, "mirror": 1}},
+}
+THEIRS = {"pacs", "mirror"}
+"""What is the hospital itself."""
+REACHES = {"pacs": {"pacs"}, "mirror": {"mirror"}, "vna": {"vna"}, "some": {"vna", *THEIRS}, "theirs": THEIRS}
+RULE = st.fixed_dictionaries(
+    {"DeliverTo": st.lists(st.sampled_from(sorted(REACHES)), min_size=1, unique=True)},
+    optional={"BackToSource": st.booleans()},
+)
 
 
 def decided(*rules: dict[str, Any], source: str | None = "hospital", **options: Any) -> Judged:
+    hospital = options.pop("hospital", {})
     configuration = load(
         {
-            "Sources": {"hospital": {"Kind": "Dicom", **PACS}, "clinic": {"Kind": "Dicom", **PACS, "Aet": "C"}},
+            "Sources": {
+                "hospital": {"Kind": "Dicom", **PACS, **hospital},
+                "clinic": {"Kind": "Dicom", **PACS, "Aet": "C"},
+            },
             "Destinations": SYSTEMS | options.pop("destinations", {}),
             "Rules": [{"Name": f"r{number}", **rule} for number, rule in enumerate(rules)],
         },
         directory=Path(),
     )
+    patient = options.pop("patient", "P1")
     facts = Facts(origin=Origin(source=source, **options))
-    return judged(facts, configuration, NOW, patient="P1")
+    return judged(facts, configuration, NOW, patient=patient)
 
 
 def names(found: Judged) -> list[str]:
@@ -54,6 +74,20 @@ def test_no_pool_chooses_its_source() -> None:
     found = decided({"DeliverTo": ["either", "only"]}, destinations=pool)
     assert names(found) == ["vna"]
     assert found.decision.not_back == ("only",)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rules=st.lists(RULE, min_size=1, max_size=4), patient=st.text(max_size=8))
+def test_whatever_rules_and_pools_say_only_a_rule_sends_back(rules: list[dict[str, Any]], patient: str) -> None:
+    """And nothing else is lost by that: each name is owed to somebody, or stands as not sent back."""
+    found = decided(*rules, destinations=ALL_SYSTEMS, hospital={"SameAs": "mirror"}, patient=patient)
+    may = {each for rule in rules if rule.get("BackToSource") for name in rule["DeliverTo"] for each in REACHES[name]}
+    assert set(names(found)) & THEIRS <= may
+    wanted = {name for rule in rules for name in rule["DeliverTo"]}
+    sent_back = {name for rule in rules if rule.get("BackToSource") for name in rule["DeliverTo"]}
+    assert set(found.decision.not_back) == {name for name in wanted - sent_back if REACHES[name] <= THEIRS}
+    for name in wanted - set(found.decision.not_back):
+        assert REACHES[name] & set(names(found)), name
 
 
 def test_what_is_only_kept_is_owed_to_nobody() -> None:

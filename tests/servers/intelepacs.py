@@ -206,6 +206,10 @@ class IntelePacs(ArchiveScp):
                 if uid not in self._kept:
                     self._kept[uid] = self._coerced(each)
 
+    def take_at_most(self, associations: int) -> None:
+        """From now on, reject whoever comes while there are so many: transient, local limit exceeded."""
+        self._entity.maximum_associations = associations
+
     def _handlers(self) -> list[Any]:
         return [*super()._handlers(), (evt.EVT_C_GET, self._get), (evt.EVT_CONN_OPEN, self._opened)]
 

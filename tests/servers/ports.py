@@ -1,27 +1,21 @@
 """Free TCP ports of the loopback interface."""
 
-import fcntl
 import itertools
-import os
 import socket
-import tempfile
-from pathlib import Path
-from typing import IO
 
 # The kernel hands out ports from 32768 on (ip_local_port_range) to outgoing connections. Listening below that
 # range means that no connection of a test running beside can take a server's port while the server restarts.
 _PORTS = range(20000, 32000)
-_LOCKS = Path(tempfile.gettempdir()) / f"relais-ports-{os.getuid()}"
 
 _sequence = iter(_PORTS)
-_reserved: list[IO[str]] = []
+_reserved: list[socket.socket] = []
 
 
 def free_port(*, near: int | None = None) -> int:
     """Reserve a port that nobody listens on and that no other test process here will be given.
 
-    `near` is the port wished for: it, or the next free one. The reservation is a file lock: it holds while
-    servers on the port come and go, and ends with this process.
+    `near` is the port wished for: it, or the next free one. The reservation holds while servers on the port come
+    and go, and ends with this process.
     """
     candidates = itertools.count(near) if near else _sequence
     for port in candidates:
@@ -38,12 +32,11 @@ def is_listening(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def _reserve(port: int) -> bool:
-    _LOCKS.mkdir(exist_ok=True)
-    lock = (_LOCKS / str(port)).open("w")
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
+        claim.bind(f"\0relais-port-{port}")  # an abstract name is unique where a port is: in its network namespace
+    except OSError:
+        claim.close()
         return False
-    _reserved.append(lock)
+    _reserved.append(claim)
     return True

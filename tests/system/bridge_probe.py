@@ -28,6 +28,12 @@ def probe(request: Request) -> Response:
             return Response(body, int(status), HEADERS, content_type="application/json; charset=utf-8")
         case ["binary"]:
             return Response(bytes(range(256)) * 4, content_type="image/jpeg")
+        case ["nested"]:
+            try:
+                json.loads(request.get_data())
+            except RecursionError:
+                return Response("too deep", 400)
+            return Response("read")
         case _:
             seen = {
                 "Method": request.method,

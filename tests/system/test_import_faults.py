@@ -5,7 +5,7 @@ The campaign injects many more of the same faults, in every order, and counts wh
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +44,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield _world(tmp_path_factory.mktemp("faults"), running)
 
 
-def _world(folder: Path, running: ExitStack, seed: int = 0) -> World:
+def _world(folder: Path, running: ExitStack, seed: int = 0, database: Mapping[str, Any] | None = None) -> World:
     port = free_port()
     events = running.enter_context(Receiver())
     pacs = running.enter_context(IntelePacs(behaviour=replace(SETTINGS["A"], seconds_to_first_row=0.0), seed=seed))
@@ -60,6 +60,7 @@ def _world(folder: Path, running: ExitStack, seed: int = 0) -> World:
             ),
             "closed": source("INTELEPACS", pacs.port, MoveTo="NOBODY"),
         },
+        **(database or {}),
     )
     router = Router(folder, aet="RELAIS", relais=relais, dicom_port=port)
     running.enter_context(router)
@@ -123,7 +124,11 @@ def test_what_cannot_come_is_named(world: World) -> None:
 
 
 @pytest.mark.chaos
-def test_no_image_is_lost_without_a_word(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_no_image_is_lost_without_a_word(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, record_property: Callable[[str, object], None]
+) -> None:
+    database = {"Database": request.getfixturevalue("postgresql").database()} if kind == "postgresql" else {}
     seed = int(os.environ.get("RELAIS_CHAOS_SEED", "1"))
     random = Random(seed)
     struck: Counter[str] = Counter()
@@ -131,7 +136,7 @@ def test_no_image_is_lost_without_a_word(tmp_path: Path, record_property: Callab
     lost: set[str] = set()
     kills = 0
     with ExitStack() as running:
-        world = _world(tmp_path, running, seed)
+        world = _world(tmp_path, running, seed, database)
         studies: dict[int, Study] = {}
         while struck.total() < FAULTS:
             study = make_study(modality="CT", series=random.randint(1, 3), instances=random.randint(1, 6), size=1024)
@@ -164,6 +169,7 @@ def test_no_image_is_lost_without_a_word(tmp_path: Path, record_property: Callab
         "chaos",
         {
             "campaign": "imports under faults",
+            "database": kind,
             "seed": seed,
             "faults": struck.total(),
             **struck,

@@ -20,6 +20,8 @@ from tests.servers.waiting import eventually
 COMMITS = (pytest.param("14", marks=pytest.mark.chaos), "16+", pytest.param("18", marks=pytest.mark.chaos))
 """Where the process ends, counted in its commits: while the study is listed, fetched and accounted for."""
 
+CRASHED = 77
+
 
 @dataclass(frozen=True, kw_only=True)
 class World:
@@ -154,7 +156,8 @@ def test_a_watch_imports_what_is_new_and_shows_what_it_saw(world: World) -> None
     router.wait_for_study(study.uid, "Routed")
     polls = eventually(lambda: router.ask("watches/new")["Polls"], what="what it found is shown")
     assert (polls[0]["Fresh"], polls[0]["Skipped"]) == (2, 1)
-    (found,) = router.everything("imports", "&Cause=Watch&CauseId=new&State=Completed")
+    completed = "&Cause=Watch&CauseId=new&State=Completed"
+    (found,) = eventually(lambda: router.everything("imports", completed), what="its import is over")
     assert (found["Id"], found["Studies"], found["Missing"]) == (polls[0]["Import"], 1, 0)
     assert other.uid not in router.studies()
 
@@ -213,7 +216,7 @@ def test_a_kill_loses_nothing(world: World, commit: str) -> None:
         number = armed.begin_import("pacs", study.uid)
         with suppress(RestError, HTTPError):  # it ends while it is asked
             armed.wait_for_import(number, "never", timeout=10)
-        assert not armed.is_running
+        assert armed.wait_ended() == CRASHED
     router.start()
     done = router.wait_for_import(number)
     assert (done["Expected"], done["Missing"]) == (4, 0)

@@ -54,6 +54,14 @@ def test_a_status_that_orthanc_does_not_know_still_is_an_answer(server: OrthancS
     assert ask(server, "GET", f"/relais/status/{status}").status == 503
 
 
+@pytest.mark.parametrize(("depth", "status"), [(800, 200), (100_000, 400)])
+def test_a_nested_body_does_not_run_over_the_stack(server: OrthancServer, depth: int, status: int) -> None:
+    """Orthanc's own threads for requests have 100 KB, which 300 levels use up: the process dies."""
+    body = b'{"a":' * depth + b"1" + b"}" * depth
+    assert ask(server, "POST", "/relais/nested", body=body).status == status
+    assert server.is_running
+
+
 def test_bytes_arrive_as_they_are(server: OrthancServer) -> None:
     answer = ask(server, "GET", "/relais/binary")
     assert (answer.headers["Content-Type"], answer.data) == ("image/jpeg", bytes(range(256)) * 4)

@@ -32,8 +32,8 @@ patient_key = Table(
 )
 
 # The keys that another version of the program makes anew: they take the place of `patient_key` once all are there.
-patient_key_next = Table(
-    "patient_key_next",
+patient_next_key = Table(
+    "patient_next_key",
     metadata,
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("patient_id", Id, primary_key=True, autoincrement=False),
@@ -46,7 +46,7 @@ patient_index = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("version", Text, nullable=False),  # patient_index.WRITTEN of the program that made them; "" unknown
-    Column("import_id", Id),  # of the patient_import that fills patient_key_next
+    Column("import_id", Id),  # of the patient_import that fills patient_next_key
 )
 
 # How many patients have a part of a name, by side ("F" family, "G" given); side "N" part "" counts the patients.

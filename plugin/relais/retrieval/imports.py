@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from relais.clock import Clock
 from relais.database import Database, inserted_id
 from relais.database.queries.paging import counted
-from relais.database.retrieval_tables import retrieval, study_import
+from relais.database.retrieval_tables import expected_instance, retrieval, study_import
 from relais.domain.priority import Priority
 from relais.domain.states import FETCHING, IMPORT, Cause, ImportState, RetrievalState, sources_of
 from relais.errors import StateError, UnknownError
@@ -22,6 +23,12 @@ from relais.transports.sources.port import Source
 KIND = "retrieve"
 LANE = "source:"
 MOST_STUDIES = 1_000
+REMEMBERED = timedelta(days=90)
+"""How long the list of what a source had is kept after its retrieval ended; what is missing stays named for ever."""
+AT_ONCE = 200
+"""Lists that one transaction forgets."""
+FORGETTING = timedelta(hours=1)
+"""Between two looks for old lists, once there are no more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +64,7 @@ class StudyImports:
         self._tasks = tasks
         self._journal = journal
         self.sources = sources
+        self._forgets_at = clock.now()
         self.canceled: set[int] = set()
         """The imports that were canceled while this process ran: what is fetched for them is broken off."""
 
@@ -201,6 +209,26 @@ class StudyImports:
             Expected=int(expected),
             Received=int(received),
         )
+        self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        """Drop the lists of retrievals that ended long ago; their counts stay, and the names of what did not come."""
+        now = self._clock.now()
+        if now < self._forgets_at:
+            return
+        old = (
+            select(retrieval.c.id)
+            .where(retrieval.c.finished_at < now - REMEMBERED, retrieval.c.listed_at.is_not(None))
+            .order_by(retrieval.c.finished_at)
+            .limit(AT_ONCE)
+            .with_for_update(skip_locked=True)
+        )
+        ids = connection.execute(old).scalars().all()
+        mine = expected_instance.c.retrieval_id.in_(ids)
+        connection.execute(delete(expected_instance).where(mine, expected_instance.c.received_at.is_not(None)))
+        connection.execute(update(retrieval).where(retrieval.c.id.in_(ids)).values(listed_at=None))
+        if len(ids) < AT_ONCE:
+            self._forgets_at = now + FORGETTING
 
     def record(self, connection: Connection, action: str, row: Row[Any], owner: Row[Any] | None, **detail: Any) -> None:
         """Something happened to a retrieval; `owner` is the row of its study, if that is here."""

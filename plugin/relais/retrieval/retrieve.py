@@ -44,7 +44,7 @@ ATTEMPTS = 10
 FEW = 3
 """So often a source may say that it has nothing of the study, or refuse how it is asked: A801 may pass, too."""
 GIVE_UP = timedelta(hours=24)
-"""How long a source may be out of reach."""
+"""How long a source may be out of reach, or take nobody."""
 BACKOFF = Backoff(first=timedelta(seconds=0.5), maximum=timedelta(minutes=10))
 
 

@@ -45,7 +45,7 @@ class Interruption:
 
 @dataclass(frozen=True, kw_only=True)
 class Trouble:
-    """Why a round did not bring everything; `unreachable` is the source's and not the study's trouble."""
+    """Why a round did not bring everything; `unreachable` (or busy) is the source's and not the study's trouble."""
 
     error_class: ErrorClass
     code: str
@@ -64,7 +64,8 @@ class Trouble:
             error_class=error.error_class,
             code=error.code,
             text=error.text,
-            unreachable=error.state is SourceState.Unreachable,  # a time-out may be this one study's own
+            # A time-out may be this one study's own.
+            unreachable=error.state is SourceState.Unreachable or error.busy,
         )
 
 

@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
@@ -53,12 +54,21 @@ def callback_of(application: WSGIApplication) -> Callback:
 
     def callback(output: Output, uri: str, **request: Any) -> None:
         answer = _Answer()
-        try:
-            chunks = application(_environment(uri, request), answer.start)
-            answer.finish(chunks)
-        except Exception as error:  # noqa: BLE001 - one of the four boundaries
-            log_failure(error)
-            answer = _failure()
+
+        def work() -> None:
+            nonlocal answer
+            try:
+                chunks = application(_environment(uri, request), answer.start)
+                answer.finish(chunks)
+            except Exception as error:  # noqa: BLE001 - one of the four boundaries
+                log_failure(error)
+                answer = _failure()
+
+        # Orthanc's own threads for requests have a stack of 100 KB: a nested body, or a module that imports another
+        # that imports another, runs over its end and takes the whole process with it.
+        roomy = threading.Thread(target=work, name="relais-request", daemon=True)
+        roomy.start()
+        roomy.join()
         answer.send(output)
 
     return callback

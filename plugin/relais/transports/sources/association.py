@@ -228,7 +228,8 @@ class Line:
             advice = of_rejection(int(answer.result_source or 0), int(answer.diagnostic or 0))
             passes = answer.result == _TRANSIENT_REJECTION or advice is Advice.RejectedBusy
             error_class = ErrorClass.Transient if passes else ErrorClass.Configuration
-            return AskingError(SourceState.Refused, error_class, advice.value, "it rejects the association")
+            text = "it rejects the association"
+            return AskingError(SourceState.Refused, error_class, advice.value, text, busy=passes)
         if answer is not None and answer.result == 0:
             return AskingError(SourceState.Refused, ErrorClass.Configuration, "no-query", "it accepts no questions")
         if self._connection is not None:

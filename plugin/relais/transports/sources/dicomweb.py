@@ -49,6 +49,8 @@ AT_ONCE = 4
 _JSON = {"Accept": "application/dicom+json"}
 _FILES = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 _GONE = ("refused", "unreachable", "name-not-resolved", "tls", "certificate", "interrupted")
+_BUSY = ("429", "503")
+"""Too many requests; service unavailable (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +224,7 @@ class WebPacs:
                 yield False
                 return
             if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-                raise AskingError(*_of_status(answer.status))
+                raise _of_status(answer.status)
             try:
                 boundary = boundary_of(answer.headers.get("Content-Type", ""))
                 for file in parts(answer.stream(CHUNK, decode_content=False), boundary):
@@ -305,10 +307,11 @@ def _of_sending(error: SendingError) -> AskingError:
     else:
         state = SourceState.Unreachable if error.code in _GONE else SourceState.Refused
     error_class = ErrorClass.Configuration if error.error_class is ErrorClass.Permanent else error.error_class
-    return AskingError(state, error_class, error.code, error.text)
+    return AskingError(state, error_class, error.code, error.text, busy=error.code in _BUSY)
 
 
-def _of_status(status: int) -> tuple[SourceState, ErrorClass, str, str]:
+def _of_status(status: int) -> AskingError:
     passes = status in (408, 425, 429) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     error_class = ErrorClass.Transient if passes else ErrorClass.Configuration
-    return SourceState.Refused, error_class, str(status), f"it answered with HTTP status {status}"
+    text = f"it answered with HTTP status {status}"
+    return AskingError(SourceState.Refused, error_class, str(status), text, busy=str(status) in _BUSY)

@@ -23,14 +23,18 @@ class AskingError(Exception):
 
     `code` is the protocol's own (a DIMSE status such as `A900`, an HTTP status) or a word such as `refused`, `text`
     says it in words for the log. Transient passes, Configuration waits for an administrator, Permanent for a person.
+    `busy`: it takes nobody at the moment, whatever is asked.
     """
 
-    def __init__(self, state: SourceState, error_class: ErrorClass, code: str, text: str) -> None:
+    def __init__(
+        self, state: SourceState, error_class: ErrorClass, code: str, text: str, *, busy: bool = False
+    ) -> None:
         super().__init__(f"{code}: {text}")
         self.state = state
         self.error_class = error_class
         self.code = code
         self.text = text
+        self.busy = busy
 
     @property
     def unreachable(self) -> bool:

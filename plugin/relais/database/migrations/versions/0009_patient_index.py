@@ -12,10 +12,10 @@ down_revision = "0008"
 def upgrade() -> None:
     """Add the tables; nobody knows which version made the keys of patients that are there."""
     op.create_table(
-        "patient_key_next",
+        "patient_next_key",
         sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("patient_id", Id, autoincrement=False, nullable=False),
-        sa.PrimaryKeyConstraint("key", "patient_id", name=op.f("pk_patient_key_next")),
+        sa.PrimaryKeyConstraint("key", "patient_id", name=op.f("pk_patient_next_key")),
         sqlite_with_rowid=False,
     )
     op.create_table(
