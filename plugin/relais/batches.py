@@ -47,12 +47,21 @@ class Batch:
 
 
 def next_batch(
-    connection: Connection, row: Row[Any], destination: Destination, mark: int | None = None
+    connection: Connection,
+    row: Row[Any],
+    destination: Destination,
+    mark: int | None = None,
+    prepared: Batch | None = None,
 ) -> Batch | None:
     """The next instances of a delivery, as many and as large as its destination takes at once, but at least one.
 
-    `mark` is the delivery's now, where the row was read before.
+    `mark` is the delivery's now, where the row was read before. What was `prepared` before is answered again where
+    nothing came to the study since.
     """
+    if prepared is not None and prepared.items and not (row.has_gaps or prepared.delivery.has_gaps):
+        before = prepared.delivery
+        if (before.sequence, before.mark) == (row.sequence, row.mark):
+            return prepared
     limit = destination.batch_instances
     mark = row.mark if mark is None else mark
     asked = {"study": row.study_id, "delivery": row.id, "mark": mark, "most": limit}

@@ -108,7 +108,7 @@ class Deliver:
             return False
         with turn.take() as waited:
             if waited:
-                begun = self._begin(claim, delivery_id, waited=True)
+                begun = self._begin(claim, delivery_id, begun[0])
             if begun is None:
                 return False
             batch, permit, suspect = begun
@@ -129,20 +129,20 @@ class Deliver:
             return not self._through(claim, batch, started_at, refused)
         return not self._proven(claim, batch, started_at, answer)
 
-    def _begin(self, claim: Claim, delivery_id: int, *, waited: bool = False) -> tuple[Batch, Permit, bool] | None:
+    def _begin(self, claim: Claim, owed: int, prepared: Batch | None = None) -> tuple[Batch, Permit, bool] | None:
         """Judge the delivery as it is now, and take its next batch: one without items when only the proof is left.
 
         With it, whether the lane's last attempt failed, so that its peer is tried first. What the law refuses now is
-        blocked. None when there is nothing to be done now. One that `waited` for its turn goes back where the lane
-        was paused meanwhile, or fails, or has something more urgent.
+        blocked. None when there is nothing to be done now. One that was `prepared` and waited for its turn goes
+        back where the lane was paused meanwhile, or fails, or has something more urgent.
         """
         if self._stopping.is_set():
             raise StoppingError
         now = self._clock.now()
         with self._database.read() as connection:
-            row = _find(connection, delivery_id)
+            row = _find(connection, owed)
             suspect = bool(row.failures)
-            passed = waited and (
+            passed = prepared is not None and (
                 suspect or row.paused_at is not None or queries.tasks.is_passed(connection, claim.id, now)
             )
             destination = self._configuration.destinations.get(row.destination)
@@ -154,7 +154,7 @@ class Deliver:
             goes_on = allowed and not (outdated or passed) and opens == now and row.state == DeliveryState.InProgress
             if destination is not None and goes_on:
                 verdict = self._judge(connection, row)
-                batch = next_batch(connection, row, destination)
+                batch = next_batch(connection, row, destination, prepared=prepared)
                 if batch is not None and isinstance(verdict, Permit):
                     return batch, verdict, suspect
         with self._database.write() as connection:
@@ -206,9 +206,12 @@ class Deliver:
         )
 
     def _everything_sent(
-        self, connection: Connection, claim: Claim, row: Row[Any], destination: Destination
+        self, connection: Connection, claim: Claim, row: Row[Any], destination: Destination, stored: int | None = None
     ) -> Batch | None:
-        """Nothing is left to send: end here, or answer a batch without items whose proof is to be asked for."""
+        """Nothing is left to send: end here, or answer a batch without items whose proof is to be asked for.
+
+        `stored` is how many instances it has, where they were just counted.
+        """
         refused, first = refusals(connection, row.id) if row.has_gaps else (0, None)
         if refused:
             self._outcomes.give_up(connection, claim, row, {**(first or {}), "Refused": refused})
@@ -218,7 +221,7 @@ class Deliver:
             return None
         if row.state != DeliveryState.InProgress:
             self._outcomes.move(connection, row.id, DeliveryState.InProgress, next_attempt=None)
-        stored = count_delivered(connection, row, destination, row.sequence)
+        stored = count_delivered(connection, row, destination, row.sequence) if stored is None else stored
         if destination.proof is Proof.Stored or not stored:
             self._outcomes.complete(connection, claim, row, proof.document_of(Proof.Stored, stored, self._clock.now()))
             return None
@@ -315,14 +318,9 @@ class Deliver:
             gaps = refused or row.has_gaps
             if gaps:
                 note_gaps(connection, batch, refused)
-            values = {
-                "mark": batch.mark,
-                "delivered": count_delivered(connection, row, destination, batch.mark),
-                "attempts": row.attempts if passes else 0,
-                "last_error": document,
-                "proof": None,
-            }
-            connection.execute(_MOVE_MARK, {"moved": row.id, **values})
+            stored = count_delivered(connection, row, destination, batch.mark)
+            values = {"moved": row.id, "mark": batch.mark, "delivered": stored, "last_error": document, "proof": None}
+            connection.execute(_MOVE_MARK, values | {"attempts": row.attempts if passes else 0})
             self.progress.pop(row.id, None)
             if row.failures:
                 self._lanes.succeeded(connection, claim.lane)
@@ -336,7 +334,7 @@ class Deliver:
                 row = _find(connection, row.id)
             if next_batch(connection, row, destination, batch.mark) is not None:
                 return False
-            return self._everything_sent(connection, claim, row, destination) is None
+            return self._everything_sent(connection, claim, row, destination, stored) is None
 
     def _failed(self, claim: Claim, batch: Batch, started_at: datetime, error: SendingError) -> None:
         """The batch did not get through, or the proof could not be asked for: try again later, or give up."""

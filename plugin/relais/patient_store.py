@@ -21,8 +21,8 @@ from relais.database.patient_tables import (
     patient,
     patient_index,
     patient_key,
-    patient_next_key,
     patient_name,
+    patient_next_key,
     waiting_key,
 )
 from relais.domain.matching.compact import VERSION, compact

@@ -25,8 +25,8 @@ from pydicom.uid import (
 from relais.configuration import load
 from relais.domain.elements import MalformedError
 from relais.domain.retry import ErrorClass
+from relais.exchange import CHUNK
 from relais.orthanc import Orthanc
-from relais.orthanc.client import CHUNK
 from relais.transports import SendingError
 from relais.transports.opened import OpenedFile
 from relais.transports.port import Item

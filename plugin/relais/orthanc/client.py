@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProtocolError
 
 from relais.errors import OrthancError, OrthancUnavailableError
+from relais.exchange import Pool, PoolManager, Reply
 
-CHUNK = 1 << 18
-"""Bytes read at once of what is streamed."""
 JOBS = 100
 """Ended jobs that are remembered: a quick one ends before anybody waits for it."""
+PAUSES = (0.05, 0.1)
+"""Seconds before it is tried again to connect."""
 CONNECTIONS = 12
 """Kept well under Orthanc's HttpThreadsCount (50): each kept connection occupies one of its threads."""
 
@@ -35,13 +41,14 @@ class Orthanc:
         self._ended: deque[tuple[str, bool]] = deque(maxlen=JOBS)
         self.modalities: int | None = None
         """How often its modalities changed since it says so; None where it does not."""
-        self._pool = urllib3.PoolManager(
+        self._pool = PoolManager(
             maxsize=connections,
             block=True,
-            retries=urllib3.Retry(connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.05),
             timeout=urllib3.Timeout(connect=5, read=timeout),
             cert_reqs="CERT_NONE",  # the loopback, with Orthanc's own certificate
         )
+        self._connections = cast("Pool", self._pool.connection_from_url(self._url))
+        self._root = urlsplit(self._url).path
 
     def get(self, path: str) -> Any:
         """GET a JSON document."""
@@ -53,17 +60,8 @@ class Orthanc:
 
     def stream(self, path: str) -> Iterator[bytes]:
         """GET bytes, chunk by chunk: what is large is never whole in memory."""
-        answer = self._open("GET", path, preload_content=False)
-        whole = False
-        try:
-            yield from answer.stream(CHUNK, decode_content=False)  # nothing is encoded: spares a copy
-            whole = True
-        except urllib3.exceptions.HTTPError as error:
-            raise OrthancUnavailableError(f"Orthanc broke off GET {path}: {type(error).__name__}") from error
-        finally:
-            if not whole:  # whoever reads it has had enough
-                answer.close()
-            answer.release_conn()
+        with self._asked("GET", path) as answer:
+            yield from answer
 
     def post(self, path: str, document: object) -> Any:
         """POST a JSON document and read the JSON answer, None when it is empty."""
@@ -118,44 +116,44 @@ class Orthanc:
     def _request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
-        return self._open(method, path, body, headers).data
+        with self._asked(method, path, body, headers) as answer:
+            return b"".join(answer)
 
-    def _open(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        preload_content: bool = True,
-    ) -> urllib3.BaseHTTPResponse:
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Iterator[Reply]:
+        """What Orthanc answers, to be read inside; raises OrthancError for a refusal."""
         try:
-            answer = self._ask(method, path, body, headers, preload_content=preload_content)
-            if answer.status >= 400:  # noqa: PLR2004 - RFC 9110: errors begin here
-                raise OrthancError(answer.status, path, answer.data.decode(errors="replace")[:500])
+            with ExitStack() as stack:
+                answer = self._ask(stack, method, path, body, headers)
+                if answer.status >= 400:  # noqa: PLR2004 - RFC 9110: errors begin here
+                    raise OrthancError(answer.status, path, b"".join(answer).decode(errors="replace")[:500])
+                yield answer
         except urllib3.exceptions.HTTPError as error:
             message = f"Orthanc did not answer {method} {path}: {type(error).__name__}"
             raise OrthancUnavailableError(message) from error
-        return answer
 
     def _ask(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None, *, preload_content: bool
-    ) -> urllib3.BaseHTTPResponse:
-        """Send a request; once more on another connection where Orthanc closed the one that had been idle just then.
+        self, stack: ExitStack, method: str, path: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> Reply:
+        """Send a request; again where no connection was had, or once where an idle one was closed just then.
 
-        Only what may be done twice (RFC 9110 section 9.2.2), and never after a timeout.
+        The latter only with what may be done twice (RFC 9110 section 9.2.2), and never after a timeout.
         """
-        for last in (method not in {"GET", "PUT"}, True):
+        fields = {**self._headers, **(headers or {})}
+        if body is not None:
+            fields["Content-Length"] = str(len(body))
+        for tries in count():
             try:
-                return self._pool.request(
-                    method,
-                    self._url + path,
-                    body=body,
-                    headers={**self._headers, **(headers or {})},
-                    redirect=False,
-                    preload_content=preload_content,
+                return stack.enter_context(
+                    self._connections.exchange(method, self._root + path, fields, () if body is None else (body,))
                 )
-            except urllib3.exceptions.MaxRetryError as error:
-                if last or not isinstance(error.reason, urllib3.exceptions.ProtocolError):
+            except (NewConnectionError, ConnectTimeoutError):
+                if tries == len(PAUSES):
+                    raise
+                time.sleep(PAUSES[tries])
+            except ProtocolError as error:
+                if tries or method not in {"GET", "PUT"} or isinstance(error.__cause__, TimeoutError):
                     raise
         raise AssertionError(method)

@@ -93,10 +93,10 @@ class PeerTransport:
 
     def _post(self, file: File, length: int | None, stopping: Stop) -> Answer:
         headers = {"Content-Type": "application/dicom"}
-        if length is not None:
-            headers["Content-Length"] = str(length)
         try:
-            return self._web.request("POST", "/instances", file.pieces(stopping, length), headers)
+            if length is None:
+                return self._web.request("POST", "/instances", file.pieces(stopping, None), headers)
+            return self._web.post("/instances", file.pieces(stopping, length), length, headers)
         except SendingError as error:
             if stopping.is_set():
                 raise InterruptedError from error

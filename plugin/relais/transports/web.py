@@ -20,6 +20,7 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from relais.configuration.secrets import Secret
 from relais.domain.retry import ErrorClass, retry_after
+from relais.exchange import Pool
 from relais.transports.port import Content, Item, SendingError, Stop
 from relais.transports.web_connections import PlainPool, SecurePool, Sockets
 
@@ -127,7 +128,7 @@ class Web:
         self._authorization = _authorization(destination, token)
         self._sockets = Sockets()
         self._lock = threading.Lock()
-        self._opened: urllib3.HTTPConnectionPool | None = None
+        self._opened: Pool | None = None
 
     def request(
         self,
@@ -159,6 +160,20 @@ class Web:
         finally:
             self._sockets.use(None)
         return Answer(status=answer.status, body=content, wait=retry_after(answer.headers, datetime.now(UTC)))
+
+    def post(self, path: str, body: Iterable[bytes], length: int, headers: Mapping[str, str]) -> Answer:
+        """Likewise, for a POST of a body that is so many bytes long; costs less than `request`."""
+        fields = {**self._authorization, **headers, "Content-Length": str(length)}
+        try:
+            with self._pool().exchange("POST", self._root + path, fields, body) as answer:
+                content = _joined(answer)
+                self._sockets.use(None)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._failed(error, is_small=False) from error
+        finally:
+            self._sockets.use(None)
+        asked = {"Retry-After": answer.fields.get("retry-after", "")}
+        return Answer(status=answer.status, body=content, wait=retry_after(asked, datetime.now(UTC)))
 
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -213,7 +228,7 @@ class Web:
         if pool is not None:
             pool.close()
 
-    def _pool(self) -> urllib3.HTTPConnectionPool:
+    def _pool(self) -> Pool:
         with self._lock:
             if self._opened is None:
                 seconds = self._destination.timeout
@@ -334,6 +349,17 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
         answer.close()
         raise
     return content
+
+
+def _joined(answer: Iterable[bytes]) -> bytes:
+    """Likewise."""
+    pieces, room = [], LONGEST_ANSWER
+    for piece in answer:
+        pieces.append(piece[:room])
+        room -= len(piece)
+        if room <= 0:
+            break
+    return b"".join(pieces)
 
 
 def _authorization(destination: WebPlace, token: Secret | None) -> dict[str, str]:

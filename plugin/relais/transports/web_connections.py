@@ -8,8 +8,8 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from relais.exchange import Connection, Pool, SecureConnection
+from relais.exchange import SecurePool as _SecurePool
 
 CONNECT_SECONDS = 5.0
 """The longest wait for a connection: a server that is there answers sooner, however slow it is afterwards."""
@@ -39,7 +39,7 @@ class Sockets:
                     socket.socket.shutdown(used, socket.SHUT_RDWR)  # an SSLSocket's own would confuse its reader
 
 
-class _Cuttable(HTTPConnection):
+class _Cuttable(Connection):
     """Connects quickly, and tells which socket its thread's request uses."""
 
     def __init__(self, *args: Any, sockets: Sockets, **options: Any) -> None:
@@ -57,13 +57,18 @@ class _Cuttable(HTTPConnection):
         self.sock.settimeout(patience)
         self._sockets.use(self.sock)
 
+    def make_ready(self) -> None:
+        """Connect where it is not, and tell the socket."""
+        super().make_ready()
+        self._sockets.use(self.sock)
+
     def putrequest(self, *args: Any, **options: Any) -> None:
         """Begin a request."""
         self._sockets.use(self.sock)
         super().putrequest(*args, **options)
 
 
-class _Secure(_Cuttable, HTTPSConnection):
+class _Secure(_Cuttable, SecureConnection):
     def send(self, data: Any) -> None:
         try:
             super().send(data)
@@ -71,13 +76,13 @@ class _Secure(_Cuttable, HTTPSConnection):
             raise BrokenPipeError from error
 
 
-class PlainPool(urllib3.HTTPConnectionPool):
+class PlainPool(Pool):
     """Connections without TLS."""
 
     ConnectionCls = _Cuttable
 
 
-class SecurePool(urllib3.HTTPSConnectionPool):
+class SecurePool(_SecurePool):
     """Connections over TLS."""
 
     ConnectionCls = _Secure
