@@ -284,7 +284,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         residency=residency,
         configuration=configuration,
         transports={
-            name: open_transport(sending, name, each, configuration.sources, clock)
+            name: open_transport(sending, name, each, configuration.sources, Ourselves.of(surroundings.document), clock)
             for name, each in configuration.destinations.items()
         },
         turns=Turns(at_once, worker.stopping),

@@ -124,6 +124,8 @@ PROBLEMS: dict[str, str] = {
     "moved-unchanged": _(
         "what a source sends by itself passes unchanged and whole: no Only, Coerce, Deidentify, Transcode, ZeroPreamble"
     ),
+    "host-and-port": _("must have both Host and Port, or neither"),
+    "moved-unasked": _("to be asked what arrived (Proof: Queried) it needs its own Host and Port"),
     "user-and-password": _("must have both User and Password, or neither"),
     "key-too-short": _("the key must have at least 16 characters"),
     "failover-to-itself": _("FailoverTo must name another destination"),

@@ -23,6 +23,7 @@ from relais.protect import Protect
 from relais.residency import Residency
 from relais.tasks import Tasks
 from relais.transports.opening import open_transport
+from relais.transports.probes import Ourselves
 from relais.turns import Turns
 from tests.servers.clock import FakeClock
 from tests.servers.dicom import make_study, send
@@ -178,7 +179,7 @@ def test_an_archive_that_is_away_for_hours_is_tried_as_the_schedule_says_and_the
         outcomes=outcomes,
         residency=Residency(configuration=settings, clock=clock),
         configuration=settings,
-        transports={"vna": open_transport(orthanc, "vna", settings.destinations["vna"], {}, clock)},
+        transports={"vna": open_transport(orthanc, "vna", settings.destinations["vna"], {}, Ourselves.of({}), clock)},
         turns=Turns({LANE: 2}, threading.Event()),
         stopping=threading.Event(),
     )

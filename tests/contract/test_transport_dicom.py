@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from relais.domain.retry import ErrorClass
 from relais.orthanc import Orthanc
@@ -198,14 +200,54 @@ class TestStore(Servers):
             assert sending(way, items) == {}
         assert len(list(tmp_path.iterdir())) == len(items)
 
-    def test_a_stop_in_the_middle_ends_the_batch(self, orthanc: Orthanc, scp: ArchiveScp, items: list[Item]) -> None:
+    def test_what_is_made_on_the_way_goes_on_one_association_whatever_becomes_of_each(
+        self, orthanc: Orthanc, scp: ArchiveScp, items: list[Item]
+    ) -> None:
+        with Proxy(scp.port) as proxy:
+            way = dicom_transport(orthanc, proxy.port, Renamed(orthanc), LocalAet="RELAIS")
+            assert sending(way, items[:1]) == {}
+            before = proxy.connections
+            scp.answer_next(0, 0xC000, 0xA700, 0xB000, 0x0111, 0)
+            seen: list[int] = []
+            refused = sending(way, items, seen.append)
+            assert proxy.connections - before == 1
+        assert {key: error.code for key, error in refused.items()} == {
+            items[1].orthanc_id: "C000",
+            items[2].orthanc_id: "A700",
+        }
+        assert seen[-1] == 4
+        assert {each.calling_aet for each in scp.receptions} == {"RELAIS"}
+
+    def test_what_is_made_is_sent_byte_for_byte_or_in_the_syntax_that_the_peer_takes(
+        self, orthanc: Orthanc, tmp_path: Path, items: list[Item]
+    ) -> None:
+        made = {renamed(each.sop_instance_uid): b"".join(Renamed(orthanc).read(each)) for each in items[:2]}
+        for takes in ("+xe", "+xi"):
+            folder, port = tmp_path / takes, free_port()
+            folder.mkdir()
+            with storescp(port, folder, takes, "--bit-preserving"):
+                assert sending(dicom_transport(orthanc, port, Renamed(orthanc)), items[:2]) == {}
+            received = {str(dcmread(each).SOPInstanceUID): each.read_bytes() for each in folder.iterdir()}
+            assert received.keys() == made.keys()
+            for uid, content in made.items():
+                there, sent = dcmread(BytesIO(received[uid])), dcmread(BytesIO(content))
+                assert {each.tag: each.value for each in there} == {each.tag: each.value for each in sent}
+                is_same = there.file_meta.TransferSyntaxUID == sent.file_meta.TransferSyntaxUID
+                assert is_same == (takes == "+xe")
+                assert received[uid].endswith(content[_start(content) :]) == is_same
+
+    @pytest.mark.parametrize("transformed", [False, True])
+    def test_a_stop_in_the_middle_ends_the_batch(
+        self, orthanc: Orthanc, scp: ArchiveScp, items: list[Item], *, transformed: bool
+    ) -> None:
         stopping = threading.Event()
         with Proxy(scp.port) as slow:
             slow.bytes_per_second = 4000
             seconds = threading.Timer(0.5, stopping.set)
             seconds.start()
             with pytest.raises(InterruptedError):
-                dicom_transport(orthanc, slow.port, TimeoutSeconds=30).send(
+                content = Renamed(orthanc) if transformed else None
+                dicom_transport(orthanc, slow.port, content, TimeoutSeconds=30).send(
                     items, permit=permit(items), progress=lambda _: None, stopping=stopping
                 )
         assert len(scp.kept) < len(items)
@@ -355,6 +397,11 @@ class TestCommitment(Servers):
 )
 def test_orthancs_words_are_classified(details: str, code: str) -> None:
     assert of_store(details).code == code
+
+
+def _start(file: bytes) -> int:
+    """Where the data set begins: after 128 bytes, DICM, and the group length's own twelve (PS3.10 section 7.1)."""
+    return 144 + int.from_bytes(file[140:144], "little")
 
 
 @contextmanager

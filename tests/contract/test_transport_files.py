@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -25,6 +26,7 @@ from relais.transports.files import FilesTransport
 from relais.transports.port import Content, Item, SendingError
 from tests.contract.transport_suite import Peer, TransportSuite
 from tests.servers.dicom import Image, Study, make_study, send
+from tests.servers.hung import HungFolder
 from tests.servers.orthanc import OrthancServer
 from tests.servers.permits import permit
 from tests.servers.ports import free_port
@@ -467,6 +469,84 @@ def test_a_full_disk_is_told_leaves_nothing_half_and_recovers(
     deliver(way, wanted)
     assert is_whole(orthanc, wanted, shelf.files())
     way.close()
+
+
+def abandon(way: FilesTransport, wanted: list[Item]) -> float:
+    """Send until there is a stop, which no answer of the file system tells of; answers the seconds from it."""
+    stopping = threading.Event()
+    timer = threading.Timer(0.5, stopping.set)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(InterruptedError):
+        way.send(wanted, permit=permit(wanted), progress=lambda _: None, stopping=stopping)
+    return time.monotonic() - began
+
+
+def aside() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "relais-aside"]
+
+
+def test_a_file_system_that_hangs_holds_nobody_and_nothing_else_begins_there_until_it_goes_on(
+    orthanc: Orthanc, study: Study, tmp_path: Path
+) -> None:
+    wanted, shelf = items(orthanc, study), FolderShelf(tmp_path)
+    way, asked = (transport(orthanc, **shelf.options(), TimeoutSeconds=1) for _ in range(2))
+    deliver(way, wanted[:1])
+    with ExitStack() as hanging:
+        try:
+            hanging.enter_context(HungFolder(tmp_path))
+        except OSError as error:
+            pytest.skip(f"no file system can hang here: {error}")
+        assert abandon(way, wanted) < 5
+        with pytest.raises(SendingError) as missing:
+            asked.missing(wanted)
+        began = time.monotonic()
+        for ask in (way.probe, lambda: deliver(way, wanted), lambda: way.missing(wanted), asked.probe):
+            with pytest.raises(SendingError) as raised:
+                ask()
+            for each in (raised.value, missing.value):
+                assert (each.error_class, each.code, each.unreachable) == (ErrorClass.Transient, "hung", True)
+        assert time.monotonic() - began < 1
+        assert len(aside()) == 2
+    eventually(lambda: not aside(), what="what hung ends")
+    way.probe()
+    deliver(way, wanted)
+    assert is_whole(orthanc, wanted, shelf.files())
+
+
+def test_what_hung_writes_nothing_over_what_was_written_after_it(
+    orthanc: Orthanc, study: Study, tmp_path: Path
+) -> None:
+    wanted, shelf = items(orthanc, study), FolderShelf(tmp_path / "archive")
+    hangs, elsewhere = shelf.folder / study.uid / "manifest.json", tmp_path / "elsewhere"
+    hangs.parent.mkdir(parents=True)
+    os.mkfifo(hangs)  # to open it waits in the kernel until somebody writes
+    abandon(transport(orthanc, Older(orthanc), **shelf.options()), wanted)
+    hangs.rename(elsewhere)
+    deliver(transport(orthanc, **shelf.options()), wanted)  # another node, say
+    elsewhere.write_bytes(b"{}")
+    eventually(lambda: not aside(), what="what hung ends")
+    assert is_whole(orthanc, wanted, shelf.files())
+
+
+class Older(Stored):
+    """Other bytes under the same name."""
+
+    def read(self, item: Item) -> Iterator[bytes]:
+        yield b"older"
+        yield from super().read(item)
+
+
+def test_what_a_kill_left_half_written_is_gone_after_the_next_batch(
+    orthanc: Orthanc, study: Study, tmp_path: Path
+) -> None:
+    wanted, shelf = items(orthanc, study), FolderShelf(tmp_path)
+    way = transport(orthanc, **shelf.options())
+    deliver(way, wanted[:1])
+    (written,) = tmp_path.glob("*/*/*.dcm")
+    written.with_name(f".{written.name}.0123.part").write_bytes(b"half")
+    deliver(way, wanted)
+    assert is_whole(orthanc, wanted, shelf.files())
 
 
 def test_a_store_that_is_busy_is_asked_again_later(orthanc: Orthanc, s3: S3Server, study: Study) -> None:

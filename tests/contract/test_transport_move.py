@@ -1,6 +1,7 @@
 """C-MOVE, where the source or its destination is difficult."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Event, Thread
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from relais.domain.retry import ErrorClass
 from relais.orthanc import Orthanc
 from relais.transports import Item, SendingError
-from tests.contract.transport_dicom import MovePeer
+from tests.contract.transport_dicom import AskedMovePeer, MovePeer
 from tests.contract.transport_suite import Servers, items_of, lost, sending, uids
 from tests.servers.dicom import Study, make_study, send
 from tests.servers.orthanc import OrthancServer
@@ -69,6 +70,20 @@ class TestMove(Servers):
         }
         assert peer.kept() == uids([items[0], *items[2:]])
         assert lost(peer.transport(), items) == uids([items[1]])
+
+    def test_an_archive_that_is_asked_itself_shows_what_the_sources_word_does_not(
+        self, orthanc: Orthanc, items: list[Item], study: Study, tmp_path: Path
+    ) -> None:
+        with AskedMovePeer(orthanc, tmp_path) as peer:
+            peer.prepare(study)
+            peer.vna.forgets = {items[1].sop_instance_uid, items[4].sop_instance_uid}
+            way = peer.transport()
+            assert sending(way, items) == {}
+            assert lost(way, items) == uids([items[1], items[4]])
+            peer.vna.forgets = set()
+            assert sending(way, [items[1], items[4]]) == {}
+            assert lost(way, items) == []
+            assert peer.kept() == uids(items)
 
     def test_a_source_that_has_nothing_of_it_yet_is_asked_again_later(self, peer: MovePeer, items: list[Item]) -> None:
         peer.source.forget(*uids(items))

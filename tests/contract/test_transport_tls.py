@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import SSLContext
+from threading import Event, Timer
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -15,10 +17,12 @@ from tests.contract.transport_dicom import dicom_transport
 from tests.contract.transport_suite import Renamed, Servers, lost, sending, uids
 from tests.servers.dicom import Study, send
 from tests.servers.orthanc import OrthancServer
+from tests.servers.permits import permit
 from tests.servers.ports import free_port
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.scp import ArchiveScp
 from tests.servers.tls import Authority, serving
+from tests.servers.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -43,16 +47,18 @@ def authorities(tmp_path_factory: pytest.TempPathFactory) -> Authorities:
 class TestTls(Servers):
     """Our Orthanc has a certificate, and trusts one authority."""
 
-    @pytest.fixture
-    def secured(self, authorities: Authorities, study: Study, tmp_path: Path) -> Iterator[Orthanc]:
-        """An Orthanc with the study and with a certificate."""
+    def ours(self, authorities: Authorities) -> dict[str, str]:
         certificate = str(authorities.ours.issue("relais"))
-        options = {
+        return {
             "DicomTlsCertificate": certificate,
             "DicomTlsPrivateKey": certificate,
             "DicomTlsTrustedCertificates": str(authorities.ours.certificate),
         }
-        with OrthancServer(tmp_path / "secured", configuration=options) as server:
+
+    @pytest.fixture
+    def secured(self, authorities: Authorities, study: Study, tmp_path: Path) -> Iterator[Orthanc]:
+        """An Orthanc with the study and with a certificate."""
+        with OrthancServer(tmp_path / "secured", configuration=self.ours(authorities)) as server:
             send(study, server.dicom_port)
             client = Orthanc(server.url)
             yield client
@@ -75,8 +81,9 @@ class TestTls(Servers):
             assert lost(way, items) == uids(items[:1])
             way.commit(items)
             assert len(vna.commitments) == 1
-            transformed = dicom_transport(secured, vna.port, Renamed(secured), Tls=True)
+            transformed = dicom_transport(secured, vna.port, Renamed(secured), self.ours(authorities), Tls=True)
             assert sending(transformed, items) == {}
+            assert {each.calling_aet for each in vna.receptions[-len(items) :]} == {"ORTHANC"}
 
     @pytest.mark.parametrize(
         ("known", "knows_us"), [(False, True), (True, False)], ids=["a stranger", "does not trust us"]
@@ -86,10 +93,13 @@ class TestTls(Servers):
     ) -> None:
         with ArchiveScp("VNA", tls=authorities.peer(known=known, knows_us=knows_us)) as vna:
             error = self.failure(secured, vna.port, items, Tls=True)
+            made = dicom_transport(secured, vna.port, Renamed(secured), self.ours(authorities), Tls=True)
+            with pytest.raises(SendingError) as transformed:
+                sending(made, items)
             assert not vna.kept
             with pytest.raises(SendingError) as asked:
-                dicom_transport(secured, vna.port, Tls=True).missing(items)
-        for each in (error, asked.value):
+                made.missing(items)
+        for each in (error, transformed.value, asked.value):
             assert (each.error_class, each.code, each.unreachable) == (ErrorClass.Configuration, "tls", True)
 
     def test_an_orthanc_without_a_certificate_is_a_matter_of_configuration(
@@ -115,6 +125,31 @@ class TestTls(Servers):
             sending(way, items)
             assert vna.kept == uids(items)
             assert not clear.kept
+
+    def test_a_black_hole_holds_nobody_and_no_study_is_sent_twice_at_once(
+        self, secured: Orthanc, authorities: Authorities, items: list[Item]
+    ) -> None:
+        stopping = Event()
+        with ArchiveScp("VNA", tls=authorities.peer()) as vna:
+            with Proxy(vna.port) as proxy:
+                proxy.fault = Fault.BLACK_HOLE
+                way = dicom_transport(secured, proxy.port, Tls=True)
+                timer = Timer(0.5, stopping.set)
+                timer.start()
+                began = monotonic()
+                with pytest.raises(InterruptedError):
+                    way.send(items, permit=permit(items), progress=lambda _: None, stopping=stopping)
+                assert monotonic() - began < 5
+                with pytest.raises(SendingError) as raised:
+                    sending(way, items)
+                assert (raised.value.code, raised.value.unreachable) == ("still-sending", True)
+
+            def ended() -> bool:
+                with pytest.raises(SendingError) as refused:
+                    sending(way, items)
+                return refused.value.code != "still-sending"
+
+            eventually(ended, what="the job that was given up ends")
 
     def test_a_peer_that_is_not_there_passes(self, secured: Orthanc, items: list[Item]) -> None:
         error = self.failure(secured, free_port(), items, Tls=True)

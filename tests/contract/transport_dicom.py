@@ -1,5 +1,6 @@
 """The peers of the DICOM kinds: an archive that receives C-STORE, and a source that moves to one."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,21 @@ from relais.transports import Content
 from relais.transports.content import Stored
 from relais.transports.dicom import DicomTransport
 from relais.transports.move import MoveTransport
+from relais.transports.probes import Ourselves
 from tests.contract.transport_suite import Peer, destination
 from tests.servers.dicom import Study
 from tests.servers.ports import free_port
 from tests.servers.scp import ArchiveScp
 
 
-def dicom_transport(orthanc: Orthanc, port: int, content: Content | None = None, **options: Any) -> DicomTransport:
-    """Make a transport to the title `VNA` on a port of this machine."""
+def dicom_transport(
+    orthanc: Orthanc, port: int, content: Content | None = None, ours: Mapping[str, Any] | None = None, **options: Any
+) -> DicomTransport:
+    """Make a transport to the title `VNA` on a port of this machine; `ours` is our Orthanc's configuration."""
     section = {"Kind": "Dicom", "Aet": "VNA", "Host": "127.0.0.1", "Port": port, **options}
     configured = destination(section)
     assert isinstance(configured, DicomDestination)
-    return DicomTransport(orthanc, "vna", configured, content or Stored(orthanc))
+    return DicomTransport(orthanc, "vna", configured, content or Stored(orthanc), Ourselves.of(ours or {}))
 
 
 def move_transport(orthanc: Orthanc, port: int, **options: Any) -> MoveTransport:
@@ -89,3 +93,16 @@ class MovePeer(Peer):
 
     def lose(self, sop_instance_uid: str) -> None:
         self.source.forget(sop_instance_uid)
+
+
+class AskedMovePeer(MovePeer):
+    """The same, where the archive's own address is known."""
+
+    def transport(self, content: Content | None = None, *, port: int | None = None, **options: Any) -> MoveTransport:
+        return super().transport(content, port=port, Host="127.0.0.1", Port=self.vna.port, Proof="Queried", **options)
+
+    def unreachable(self) -> MoveTransport:
+        return move_transport(self.orthanc, free_port(), Host="127.0.0.1", Port=free_port())
+
+    def lose(self, sop_instance_uid: str) -> None:
+        self.vna.forget(sop_instance_uid)

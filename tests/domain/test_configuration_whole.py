@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from relais.configuration import Configuration, ConfigurationErrors, Secret, load
+from relais.configuration import Configuration, ConfigurationErrors, Proof, Secret, load
 from relais.configuration.models import Section
 from relais.configuration.options import options
 from relais.configuration.sources import PROFILES, Profile, same_system
@@ -118,6 +118,31 @@ def test_another_secret_is_another_version_and_a_reference_is_told_as_written(
 )
 def test_failover_and_pools_must_lead_somewhere(destinations: Any, words: list[str]) -> None:
     assert words_of({"Destinations": destinations}) == words
+
+
+MOVED = {"Kind": "DicomMove", "Source": "pacs", "Aet": "VNA"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"Proof": "Queried"},
+            ["Destinations.vna: to be asked what arrived (Proof: Queried) it needs its own Host and Port"],
+        ),
+        ({"Host": "10.0.0.9"}, ["Destinations.vna: must have both Host and Port, or neither"]),
+        ({"Port": 104, "Proof": "Queried"}, ["Destinations.vna: must have both Host and Port, or neither"]),
+        (
+            {"Host": "10.0.0.9", "Port": 104, "Proof": "Committed"},
+            ["Destinations.vna: storage commitment (Proof: Committed) exists for the kind Dicom only"],
+        ),
+    ],
+)
+def test_whom_a_source_moves_to_is_asked_only_where_it_stands(options: Any, words: list[str]) -> None:
+    sources = {"pacs": PACS}
+    assert words_of({"Sources": sources, "Destinations": {"vna": {**MOVED, **options}}}) == words
+    known = {**MOVED, "Host": "10.0.0.9", "Port": 104, "Proof": "Queried"}
+    assert load_here({"Sources": sources, "Destinations": {"vna": known}}).destinations["vna"].proof is Proof.Queried
 
 
 def test_a_chain_of_failover_and_a_pool_with_one_weight_are_fine() -> None:

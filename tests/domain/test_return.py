@@ -11,8 +11,8 @@ from relais.configuration import load
 from relais.domain.facts import Facts, Origin
 from relais.domain.routing import Decision
 from relais.judgement import Judged, judged
-from tests.servers.router import QUEBEC
 
+QUEBEC = {"Storage": "CA-QC", "Access": ["CA-QC"]}
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 PACS = {"Aet": "PACS", "Host": "pacs.example", "Port": 104}
 SYSTEMS = {
@@ -67,6 +67,7 @@ def test_it_goes_anywhere_but_back() -> None:
 def test_a_rule_may_send_it_back() -> None:
     found = decided({"DeliverTo": ["pacs"]}, {"DeliverTo": ["pacs"], "BackToSource": True})
     assert (names(found), found.decision.not_back) == (["pacs"], ())
+    assert Decision.from_json(found.decision.to_json()) == found.decision
 
 
 def test_no_pool_chooses_its_source() -> None:

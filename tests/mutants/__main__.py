@@ -38,6 +38,7 @@ EVALUATOR = tuple(
 TESTS = (
     "test_residency",
     "test_judgement",
+    "test_return",
     "test_routing",
     "test_rules",
     "test_rules_answers",

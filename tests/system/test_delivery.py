@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from relais.transports.modality import LOOK
 from tests.servers.dicom import Study, make_study, send
 from tests.servers.orthanc import OrthancServer
 from tests.servers.ports import free_port
@@ -45,6 +46,21 @@ def has(vna: OrthancServer, study: Study, count: int) -> bool:
 
 def kept(scp: ArchiveScp, study: Study) -> bool:
     return scp.kept == study.sop_instance_uids
+
+
+def test_the_end_of_a_job_is_heard_of_and_not_only_looked_for(router_factory: RouterFactory, scp: ArchiveScp) -> None:
+    with router_factory(section({"scp": to(scp)})) as router:
+
+        def lasts(state: str) -> float:
+            study = make_study()
+            send(study, router.dicom_port)
+            ended = router.wait_for_delivery(study.uid, "scp", state)
+            (attempt,) = router.ask(f"deliveries/{ended['Id']}")["History"]
+            began, over = (datetime.fromisoformat(attempt[key]) for key in ("StartedAt", "FinishedAt"))
+            return (over - began).total_seconds()
+
+        for scp.answer, state in ((0x0000, "Completed"), (0xC000, "Failed")):
+            assert min(lasts(state) for _ in range(4)) < LOOK  # whoever only looks sees no end sooner
 
 
 def test_what_somebody_made_of_the_destination_in_orthanc_is_put_right_before_the_next_study(

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.servers.dicom import Study, make_study, send
+from tests.servers.hung import HungFolder
 from tests.servers.orthanc import OrthancServer
 from tests.servers.proxy import Fault, Proxy
 from tests.servers.router import SOON, Router, section
@@ -218,3 +219,26 @@ def test_a_long_way_is_no_fault(router_factory: RouterFactory, archive: Archive)
         router.wait_for_delivery(study.uid, "vna", "Completed", timeout=60)
         assert archive.kept(study) == study.sop_instance_uids
         assert not [each for each in attempts(router, study) if each["Error"]]
+
+
+def test_a_file_system_that_hangs_is_given_up_and_tried_again(router_factory: RouterFactory, tmp_path: Path) -> None:
+    folder, study = tmp_path / "archive", make_study(instances=3)
+    folder.mkdir()
+    vna = {"Kind": "Files", "Url": f"file://{folder}", "Proof": "Queried", "TimeoutSeconds": TIMEOUT, "Retry": SOON}
+    with router_factory(section({"vna": vna})) as router:
+        with ExitStack() as hanging:
+            try:
+                hanging.enter_context(HungFolder(folder))
+            except OSError as error:
+                pytest.skip(f"no file system can hang here: {error}")
+            send(study, router.dicom_port)
+            eventually(
+                lambda: router.deliveries(study.uid) and len(attempts(router, study)) > 1,
+                LONGEST + 15,
+                "it is given up",
+            )
+        router.wait_for_delivery(study.uid, "vna", "Completed", timeout=60)
+        assert sorted(path.stem for path in folder.rglob("*.dcm")) == study.sop_instance_uids
+        history = attempts(router, study)
+        assert {"too-slow", "hung"} <= {each["Error"]["Code"] for each in history if each["Error"]}
+        assert max(seconds(each) for each in history) <= LONGEST

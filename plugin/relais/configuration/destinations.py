@@ -15,8 +15,10 @@ from relais.configuration.standing import Standing
 from relais.configuration.transformations import Coerce, Deidentify, Only
 from relais.configuration.values import (
     Aet,
+    Host,
     Hours,
     Megabits,
+    Port,
     Seconds,
     StorageUrl,
     SyntaxUid,
@@ -174,8 +176,6 @@ class Common(Standing):
     def _can_be_proved(self) -> Common:
         if self.proof is Proof.Committed and not isinstance(self, DicomDestination):
             raise fault("proof-not-of-kind")
-        if self.proof is Proof.Queried and isinstance(self, MoveDestination):  # nobody knows where it stands
-            raise fault("proof-not-of-kind")
         return self
 
 
@@ -196,11 +196,31 @@ class MoveDestination(Common):
     kind: Literal["DicomMove"] = Field(description="C-MOVE from a source.", examples=["DicomMove"])
     source: SourceName = Field(description="The source that sends, by name.", examples=["intelepacs"])
     aet: Aet = Field(description="The AE title by which the source knows the destination.", examples=["VNA"])
+    host: Host | None = Field(
+        default=None,
+        description="Its host name or address, where it is asked itself what arrived (Proof: Queried).",
+        examples=["10.0.0.9"],
+    )
+    port: Port | None = Field(default=None, description="Its DICOM port, beside Host.", examples=[104])
+    local_aet: Aet | None = Field(
+        default=None,
+        description="The AE title we call ourselves towards it; Orthanc's own if not given.",
+        examples=["RELAIS"],
+    )
+    tls: Flag = Field(default=False, description="Whether it is asked over TLS.", examples=[True])
 
     @property
     def address(self) -> str:
         """The source, and to whom it sends."""
         return f"{self.source} → {self.aet}"
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> MoveDestination:
+        if (self.host is None) != (self.port is None):
+            raise fault("host-and-port")
+        if self.proof is Proof.Queried and self.host is None:
+            raise fault("moved-unasked")
+        return self
 
     @model_validator(mode="after")
     def _sends_what_is_stored(self) -> MoveDestination:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from relais.configuration.destinations import Destination, DicomDestination
+from relais.configuration.destinations import Destination, DicomDestination, MoveDestination
 from relais.configuration.dicom_access import DicomAccess
 from relais.configuration.secrets import Secret
 from relais.configuration.values import LONGEST, Aet, Hours, Seconds
@@ -216,8 +216,8 @@ def same_system(source: Source, destination_name: str, destination: Destination)
     """Whether the destination is the source itself: nothing is sent back to where it came from."""
     if source.same_as == destination_name:
         return True
-    if isinstance(source, DicomSource) and isinstance(destination, DicomDestination):
-        theirs = (destination.aet, destination.host.lower(), destination.port)
+    if isinstance(source, DicomSource) and isinstance(destination, DicomDestination | MoveDestination):
+        theirs = (destination.aet, (destination.host or "").lower(), destination.port)
         return (source.aet, source.host.lower(), source.port) == theirs
     if isinstance(source, DicomWebSource) and isinstance(destination, WebAccess):
         return _place(source.url) == _place(destination.url)

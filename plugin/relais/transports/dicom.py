@@ -7,6 +7,7 @@ Orthanc.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from relais.clock import Clock
@@ -15,10 +16,13 @@ from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
 from relais.transports import query
+from relais.transports.dicom_store import NotOpenedError, StoreLine
 from relais.transports.dimse import MISSING, details_of, is_stored, of_commitment, of_store
 from relais.transports.modality import Modality
 from relais.transports.outcome import Outcome
 from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
+from relais.transports.probes import Ourselves
+from relais.transports.sources.association import Peer
 
 LARGEST_JOB = 100
 """More, and a job's progress in per cent would not tell which instance it ended at."""
@@ -35,12 +39,20 @@ _NOT_YET_COMMITTED = {
     0x0213: "the peer is out of resources",
 }
 
+_AT_WORK = {"Pending", "Running", "Paused", "Retry"}
+
 
 class DicomTransport:
     """One destination of kind `Dicom`."""
 
     def __init__(
-        self, orthanc: OrthancApi, name: str, destination: DicomDestination, content: Content, clock: Clock = WALL
+        self,
+        orthanc: OrthancApi,
+        name: str,
+        destination: DicomDestination,
+        content: Content,
+        ourselves: Ourselves,
+        clock: Clock = WALL,
     ) -> None:
         self._name = name
         self._clock = clock
@@ -56,6 +68,15 @@ class DicomTransport:
             local_aet=destination.local_aet,
             tls=destination.tls,
         )
+        self._timeout = destination.timeout
+        self._given_up: dict[str, str] = {}  # job by study; each study is sent by one thread at a time
+        self._called = Peer(
+            aet=destination.aet,
+            host=destination.host,
+            port=destination.port,
+            local_aet=destination.local_aet or ourselves.aet,
+            tls=ourselves.tls if destination.tls else None,
+        )
 
     def probe(self) -> None:
         """Open and close a TCP connection."""
@@ -64,20 +85,21 @@ class DicomTransport:
     def send(
         self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
-        """Send one batch: in one association, and a further one after each instance that the peer refuses.
+        """Send one batch in one association; what is sent as it is stored, in a further one after each refusal.
 
         What the peer has already (0111), or took with a warning (B000, B006, B007), is through.
         """
         admit(permit, self._name, items, self._clock)
         outcome = Outcome(progress)
         left = list(items)
-        while left and outcome.goes_on:
-            if stopping.is_set():
-                raise InterruptedError
-            if self._content.as_stored:
-                left = self._send_stored(left, outcome, stopping)
-            else:
-                self._send_transformed(left.pop(0), outcome)
+        with closing(StoreLine(self._called, silence=self._timeout, stopping=stopping)) as line:
+            while left and outcome.goes_on:
+                if stopping.is_set():
+                    raise InterruptedError
+                if self._content.as_stored:
+                    left = self._send_stored(left, outcome, stopping)
+                else:
+                    self._send_transformed(left.pop(0), line, outcome)
         outcome.leave(left)
         return outcome.end()
 
@@ -129,6 +151,10 @@ class DicomTransport:
     def _send_stored(self, left: Sequence[Item], outcome: Outcome, stopping: Stop) -> list[Item]:
         """Start one store job, and see it end; answers what is still to be sent."""
         chunk = left[:LARGEST_JOB]
+        study = chunk[0].study_instance_uid
+        if self._still_sends(study):
+            text = "Orthanc has not ended the job that was given up last"
+            raise SendingError(ErrorClass.Transient, "still-sending", text, unreachable=True)
         request: dict[str, Any] = {
             "Resources": [each.orthanc_id for each in chunk],
             "Synchronous": False,
@@ -143,22 +169,53 @@ class DicomTransport:
                 raise SendingError(ErrorClass.Transient, f"orthanc-{error.status}", text) from error
             outcome.refuse(gone, _not_in_orthanc())
             return [each for each in left if each not in gone]
+        self._given_up[study] = job  # until its end is seen
         ending = self._peer.follow(job, len(chunk), outcome.takes, stopping)
+        del self._given_up[study]
         outcome.took(ending.through)
         if ending.details is None:
             return list(left[len(chunk) :])
         self._failed(chunk[ending.through], ending.details, outcome)
         return list(left[ending.through + 1 :])
 
-    def _send_transformed(self, item: Item, outcome: Outcome) -> None:
+    def _still_sends(self, study: str) -> bool:
+        """Whether the study's last job, which nobody waits for any more, may still be at work: TLS hangs a minute."""
+        job = self._given_up.get(study)
+        if job is None:
+            return False
         try:
-            self._peer.store(b"".join(self._content.read(item)))
-        except SendingError as error:
-            outcome.failed(item, error)
+            state = self._orthanc.get(f"/jobs/{job}")["State"]
         except OrthancError as error:
-            self._failed(item, details_of(error), outcome)
+            if error.status != MISSING:
+                raise
+            state = "forgotten"
+        if state in _AT_WORK:
+            return True
+        del self._given_up[study]
+        return False
+
+    def _send_transformed(self, item: Item, line: StoreLine, outcome: Outcome) -> None:
+        try:
+            line.store(self._content.read(item))
+        except NotOpenedError as unopened:
+            raise self._why(unopened.error) from unopened
+        except SendingError as error:
+            if is_stored(error):
+                outcome.took(1)
+            else:
+                outcome.failed(item, error)
         else:
             outcome.took(1)
+
+    def _why(self, error: SendingError) -> SendingError:
+        """Why there is no association: over TLS, what Orthanc, asked to say hello, finds out."""
+        if self._peer.tls and error.error_class is ErrorClass.Transient:
+            self._peer.probe()
+            try:
+                self._peer.ask("echo", {})
+            except OrthancError as refused:
+                return of_store(details_of(refused), tls=True)
+        return error
 
     def _failed(self, item: Item, details: str, outcome: Outcome) -> None:
         error = of_store(details, tls=self._peer.tls)

@@ -151,7 +151,8 @@ class DicomWebTransport:
         silent = [item for item in part if item.orthanc_id not in said]
         error = refusal(answer)
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(part) > 1:
-            self._too_large = sum(item.bytes for item in part)
+            refused = sum(item.bytes for item in part)
+            self._too_large = min(refused, self._too_large or refused)
         if answer.accepted:
             error = SendingError(ErrorClass.Transient, "not-confirmed", "it accepted the request, but has it not")
         if silent and (answer.accepted or answer.status == HTTPStatus.CONFLICT):

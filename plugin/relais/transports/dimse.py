@@ -16,14 +16,14 @@ MISSING = 404
 _STATUS = re.compile(r"DIMSE status 0x([0-9A-Fa-f]{4})")
 _DETAILS = re.compile(r'"Details"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
-_NO_CONTEXT = "no-presentation-context"
+NO_CONTEXT = "no-presentation-context"
 
 # Words that are not a status, in the order in which they are looked for: the class of the failure, its code, and
 # whether it is the peer's rather than the batch's.
 _CAUSES = (
     ("dicom tls|tls error", ErrorClass.Configuration, "tls", True),
     # Orthanc names what the peer accepts of the class between the brackets.
-    (r"presentation context|one of \[\s*\]", ErrorClass.Permanent, _NO_CONTEXT, False),
+    (r"presentation context|one of \[\s*\]", ErrorClass.Permanent, NO_CONTEXT, False),
     ("cannot transcode", ErrorClass.Permanent, "cannot-transcode", False),
     ("association rejected|ae title not recognized", ErrorClass.Configuration, "association-rejected", True),
     ("connecting to aet|tcp initialization error|connection refused", ErrorClass.Transient, "unreachable", True),
@@ -55,9 +55,14 @@ def of_store(details: str, *, tls: bool = False) -> SendingError:
         if tls and error.code == "unreachable" and _HANGS_UP.search(error.text):
             return SendingError(ErrorClass.Configuration, "tls", error.text, unreachable=True)
         return error
+    return of_status(code, error.text)
+
+
+def of_status(code: str, text: str) -> SendingError:
+    """A status of C-STORE that is not success, in hexadecimal."""
     if code.startswith("A7") or code in _TRANSIENT:
-        return SendingError(ErrorClass.Transient, code, error.text)
-    return SendingError(ErrorClass.Configuration if code == _NOT_AUTHORIZED else ErrorClass.Permanent, code, error.text)
+        return SendingError(ErrorClass.Transient, code, text)
+    return SendingError(ErrorClass.Configuration if code == _NOT_AUTHORIZED else ErrorClass.Permanent, code, text)
 
 
 def of_query(details: str, *, tls: bool = False) -> SendingError:
@@ -68,7 +73,7 @@ def of_query(details: str, *, tls: bool = False) -> SendingError:
     """
     code, error = _read(details)
     if code is None:
-        if error.code == _NO_CONTEXT:
+        if error.code == NO_CONTEXT:
             return SendingError(ErrorClass.Configuration, "no-query", error.text)
         return of_store(details, tls=tls)
     passes = re.fullmatch("A7..|B...|C0..|FE00", code) is not None or code in _TRANSIENT
@@ -78,7 +83,7 @@ def of_query(details: str, *, tls: bool = False) -> SendingError:
 def of_commitment(details: str, *, tls: bool = False) -> SendingError:
     """A failed N-ACTION (PS3.4 section J.3.2), of which Orthanc tells no status."""
     error = of_store(details, tls=tls)
-    if error.code == _NO_CONTEXT:
+    if error.code == NO_CONTEXT:
         return SendingError(ErrorClass.Configuration, "no-commitment", error.text)
     return error
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,10 +22,11 @@ from relais.configuration.destinations import FilesDestination
 from relais.domain.residency import Permit
 from relais.domain.retry import ErrorClass
 from relais.errors import OrthancError
+from relais.transports.aside import Aside, Hand, Made, Silence
 from relais.transports.files_folder import FolderStore
 from relais.transports.files_s3 import S3Store
 from relais.transports.files_sftp import SftpStore
-from relais.transports.files_store import Place, Store
+from relais.transports.files_store import PROBE_SECONDS, Place, Store
 from relais.transports.port import WALL, Content, Item, OrthancApi, SendingError, Stop, admit
 
 STORES: Mapping[str, Callable[[FilesDestination], Store]] = {"file": FolderStore, "s3": S3Store, "sftp": SftpStore}
@@ -51,21 +51,46 @@ class FilesTransport:
         self._orthanc = orthanc
         self._content = content
         self._previews = destination.previews
+        self._timeout = destination.timeout
         self._store = STORES[urlsplit(destination.url).scheme](destination)
+        self._aside = Aside(destination.url)
 
     def probe(self) -> None:
         """See within some seconds whether files can be written there."""
-        self._store.probe()
+        self._in_time(lambda _: self._store.probe(), Silence(PROBE_SECONDS))
 
     def send(
         self, items: Sequence[Item], *, permit: Permit, progress: Callable[[int], None], stopping: Stop
     ) -> Mapping[str, SendingError]:
         """Write each file that is not there yet, then the manifest."""
         admit(permit, self._name, items, self._clock)
+        return self._aside.run(lambda hand: self._send(items, progress, hand), stopping)
+
+    def missing(self, items: Sequence[Item]) -> Collection[str]:
+        """Those that are not there, that the manifest does not name, or whose bytes, read back, are others."""
+        silence = Silence(self._timeout)
+        return self._in_time(lambda hand: self._missing(items, hand, silence), silence)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._store.close()
+
+    def _in_time(self, work: Callable[[Hand], Made], silence: Silence) -> Made:
+        """What the work makes or raises; a SendingError where it makes no progress."""
+        try:
+            return self._aside.run(work, silence)
+        except InterruptedError as error:
+            raise self._aside.hung() from error
+
+    def _send(
+        self, items: Sequence[Item], progress: Callable[[int], None], stopping: Hand
+    ) -> Mapping[str, SendingError]:
         refused: dict[str, SendingError] = {}
         manifests: dict[str, Manifest] = {}
         with self._store.opened(stopping) as place:
             for done, item in enumerate(items, 1):
+                if stopping.is_set():
+                    raise InterruptedError
                 try:
                     named = _checked(self._content.named(item))
                     study = named.study_instance_uid
@@ -76,7 +101,8 @@ class FilesTransport:
                     if error.error_class is not ErrorClass.Permanent:
                         raise
                     refused[item.orthanc_id] = error
-                progress(done - len(refused))
+                if not stopping.left:
+                    progress(done - len(refused))
             if len(refused) == len(items) > 0:
                 raise next(iter(refused.values()))
             place.settle()  # the manifest never names what a loss of power could take
@@ -85,23 +111,19 @@ class FilesTransport:
             place.settle()
         return refused
 
-    def missing(self, items: Sequence[Item]) -> Collection[str]:
-        """Those that are not there, that the manifest does not name, or whose bytes, read back, are others."""
+    def _missing(self, items: Sequence[Item], stopping: Hand, silence: Silence) -> Collection[str]:
         absent: set[str] = set()
         manifests: dict[str, Manifest] = {}
-        with self._store.opened(threading.Event()) as place:
+        with self._store.opened(stopping) as place:
             for item in items:
+                silence.heard()
                 named = self._content.named(item)
                 study = named.study_instance_uid
                 if _is_safe(named) and study not in manifests:
                     manifests[study] = Manifest.read(place, study)
-                if not (_is_safe(named) and _is_there(place, manifests[study], _path(named))):
+                if not (_is_safe(named) and _is_there(place, manifests[study], _path(named), stopping, silence)):
                     absent.add(item.orthanc_id)
         return absent
-
-    def close(self) -> None:
-        """Let go of connections."""
-        self._store.close()
 
     def _put(self, place: Place, manifest: Manifest, item: Item, named: Item, stopping: Stop) -> None:
         path = _path(named)
@@ -245,11 +267,12 @@ def _checked(named: Item) -> Item:
     return named
 
 
-def _is_there(place: Place, manifest: Manifest, path: str) -> bool:
+def _is_there(place: Place, manifest: Manifest, path: str, stopping: Stop, silence: Silence) -> bool:
     known = manifest.known(path)
     full = f"{manifest.study_instance_uid}/{path}"
     if known is None or place.size(full) != known.bytes:
         return False
-    with closing(Measured(place.read(full), threading.Event())) as content:
-        exhaust(content)
+    with closing(Measured(place.read(full), stopping)) as content:
+        for _ in content:
+            silence.heard()
     return content.sha256 == known.sha256

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 from relais.configuration.destinations import FilesDestination
 from relais.transports.files_store import CHUNK, refused_by_system
 from relais.transports.port import Stop
 
+PART = ".part"
+"""The end of the name of a file that is not whole yet."""
 _BLOCK = b"\0" * 4096
 
 
@@ -31,9 +34,9 @@ class FolderStore:
                 file.write(_BLOCK)
 
     @contextmanager
-    def opened(self, stopping: Stop) -> Iterator[FolderPlace]:  # noqa: ARG002 - nothing here waits long
+    def opened(self, stopping: Stop) -> Iterator[FolderPlace]:
         """The folder."""
-        yield FolderPlace(self._url, self._root)
+        yield FolderPlace(self._url, self._root, stopping)
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -42,9 +45,10 @@ class FolderStore:
 class FolderPlace:
     """A folder, and which of its folders have new names that are not on the disk yet."""
 
-    def __init__(self, url: str, root: Path) -> None:
+    def __init__(self, url: str, root: Path, stopping: Stop) -> None:
         self._url = url
         self._root = root
+        self._stopping = stopping
         self._made: set[Path] = set()
         self._unsettled: set[Path] = set()
 
@@ -65,10 +69,11 @@ class FolderPlace:
     def write(self, path: str, content: Iterable[bytes]) -> None:
         """Put a file there under another name, onto the disk, then give it its own.
 
-        The other name is always the same, so that a retry writes over what a kill left behind.
+        The other name is never used again, and whoever comes to the folder next deletes it: so a write that hangs, here
+        or on another node, cannot rename what another one wrote, nor take its place later.
         """
         final = self._root / path
-        temporary = final.with_name(f".{final.name}.part")
+        temporary = final.with_name(f".{final.name}.{uuid4().hex}{PART}")
         with _told(self._url):
             self._make(final.parent)
             try:
@@ -77,6 +82,7 @@ class FolderPlace:
                         file.write(chunk)
                     file.flush()
                     os.fsync(file.fileno())
+                self._check()
                 temporary.replace(final)
             finally:
                 with suppress(OSError):  # there is none any more when all went well
@@ -105,11 +111,18 @@ class FolderPlace:
                     os.close(handle)
         self._unsettled.clear()
 
+    def _check(self) -> None:
+        if self._stopping.is_set():
+            raise InterruptedError
+
     def _make(self, folder: Path) -> None:
         if folder in self._made:
             return
         self._unsettled |= {each.parent for each in (folder, *folder.parents) if not each.exists()}
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".*{PART}"):  # by a kill, or by a write that hangs
+            self._check()
+            left.unlink(missing_ok=True)
         self._made.add(folder)
 
 

@@ -101,11 +101,6 @@ class Modality:
         self.define()
         return self._orthanc.post(f"{self._path}/{route}", {**request, **self._caller, "Timeout": self._timeout})
 
-    def store(self, content: bytes) -> None:
-        """Send one file, on an association of its own; raises OrthancError."""
-        self.define()
-        self._orthanc.post_bytes(f"{self._path}/store-straight", content)
-
     def answers(self, query: str) -> list[dict[str, Any]]:
         """What the peer answered to this query."""
         answers: list[dict[str, Any]] = self._orthanc.get(f"/queries/{query}/answers?expand&simplify")

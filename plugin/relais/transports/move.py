@@ -1,8 +1,8 @@
 """C-MOVE (PS3.4 section C.4.2): a source is told to send what it has straight to the destination.
 
-Nothing is known of the destination but the AE title under which the source knows it, so that it cannot be asked for
-anything. A C-MOVE's success is the source's word, and it says success, too, where it has nothing to send. So the source
-is asked first what it has (IMAGE level): what it has not was not sent, whatever it answers.
+A C-MOVE's success is the source's word, and it says success, too, where it has nothing to send. So the source is asked
+first what it has (IMAGE level): what it has not was not sent, whatever it answers. What arrived, the destination tells
+where its own address is configured.
 """
 
 from __future__ import annotations
@@ -52,6 +52,18 @@ class MoveTransport:
             local_aet=source.calling_aet,
             tls=source.tls,
         )
+        self._asked = self._source
+        if destination.host is not None and destination.port is not None:
+            self._asked = Modality(
+                orthanc,
+                f"relais-{name}",
+                aet=destination.aet,
+                host=destination.host,
+                port=destination.port,
+                timeout=destination.timeout,
+                local_aet=destination.local_aet,
+                tls=destination.tls,
+            )
         # A series in one C-MOVE shows no progress: once one was too slow, they go instance by instance.
         self._whole_series = True
 
@@ -85,11 +97,11 @@ class MoveTransport:
         return outcome.end()
 
     def missing(self, items: Sequence[Item]) -> Collection[str]:
-        """Those that the source has not, or has no more, and so cannot have sent.
+        """Those for which the destination answers no IMAGE-level C-FIND.
 
-        This proves less than the query of another kind: the destination itself cannot be asked.
+        Where its address is not configured, those that the source has not, or has no more, and so cannot have sent.
         """
-        absent = query.absent(self._source, items)
+        absent = query.absent(self._asked, items)
         return {item.orthanc_id for item in items if item.sop_instance_uid in absent}
 
     def close(self) -> None:

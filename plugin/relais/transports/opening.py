@@ -17,18 +17,24 @@ from relais.configuration import (
 )
 from relais.transports.content import Stored
 from relais.transports.port import WALL, Content, OrthancApi, Transport
+from relais.transports.probes import Ourselves
 
 
 def open_transport(
-    orthanc: OrthancApi, name: str, destination: Destination, sources: Mapping[str, Source], clock: Clock = WALL
+    orthanc: OrthancApi,
+    name: str,
+    destination: Destination,
+    sources: Mapping[str, Source],
+    ourselves: Ourselves,
+    clock: Clock = WALL,
 ) -> Transport:
-    """The way to the destination of this name; `clock` is that of the permits."""
+    """The way to the destination of this name, to which we are `ourselves`; `clock` is that of the permits."""
     content = _content(orthanc, destination)
     match destination:
         case DicomDestination():
             from relais.transports.dicom import DicomTransport
 
-            return DicomTransport(orthanc, name, destination, content, clock)
+            return DicomTransport(orthanc, name, destination, content, ourselves, clock)
         case MoveDestination():
             from relais.transports.move import MoveTransport
 

@@ -33,6 +33,14 @@ TROUBLES = {
         _("{destination} took no image for too long."),
         _("Look whether it is overloaded; raise TimeoutSeconds if it is only slow."),
     ),
+    "hung": Trouble(
+        _("The file system of {destination} does not answer."),
+        _("Look at the server whose folder is mounted here. It goes on by itself once that answers."),
+    ),
+    "still-sending": Trouble(
+        _("The last attempt to send to {destination} has not ended yet."),
+        _("Nothing needs to be done: it is tried again once that has ended."),
+    ),
     "name-not-resolved": Trouble(
         _("{destination} could not be found: the name in {address} leads to no host."),
         _("Check the name in the configuration, and the DNS of this machine."),

@@ -1,4 +1,4 @@
-"""One association with a source, on which it is asked and told to send (PS3.8; PS3.4 annex C).
+"""One association with a peer, on which it is asked, told to send, or sent to (PS3.8; PS3.4 annexes B and C).
 
 pynetdicom is imported when the first question needs it. Whatever it waits for ends when the house stops or the time is
 over: its socket is shut then.
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -59,7 +60,7 @@ class Peer:
 class Line:
     """An association, open inside `with`; every failure is an AskingError, a stop InterruptedError."""
 
-    def __init__(self, peer: Peer, services: Sequence[str], *, silence: float, until: Until) -> None:
+    def __init__(self, peer: Peer, services: Sequence[str | tuple[str, str]], *, silence: float, until: Until) -> None:
         self._peer = peer
         self._services = services
         self._silence = silence
@@ -127,6 +128,16 @@ class Line:
                 return
         raise self._broken()
 
+    def takes(self, sop_class: str, syntax: str) -> bool:
+        """Whether the peer accepted images of this class in this transfer syntax."""
+        accepted = () if self._association is None else self._association.accepted_contexts
+        return any(each.abstract_syntax == sop_class and syntax in each.transfer_syntax for each in accepted)
+
+    def store(self, file: Path | Dataset) -> int:
+        """C-STORE; answers the status. A file goes as it is, a data set in a syntax that was accepted of it."""
+        association, message = self._next()
+        return self._status(association.send_c_store(file, msg_id=message))
+
     def echo(self) -> None:
         """C-ECHO."""
         association, message = self._next()
@@ -164,6 +175,7 @@ class Line:
         from pynetdicom import AE, _config, evt
 
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # names of patients, and slow
+        _config.STORE_SEND_CHUNKED_DATASET = True  # files go as they are, and piece by piece
         patience = min(self._silence, max(LOOK, self._until.left))
         if not self._peer.answered.is_set():
             reach(self._peer, min(CONNECT_SECONDS, patience))
@@ -171,7 +183,7 @@ class Line:
         entity.connection_timeout = min(CONNECT_SECONDS, patience)
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = patience
         for each in self._services:
-            entity.add_requested_context(each)
+            entity.add_requested_context(*([each] if isinstance(each, str) else each))
         began = time.monotonic()
         association = entity.associate(
             self._peer.host,
