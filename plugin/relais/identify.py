@@ -162,9 +162,9 @@ class Identify:
         asked = without(asked, self._stop_values.among(connection, asked.identifiers))
         return self._match(connection, 0, asked, ("", ""), clinic).match
 
-    def sees(self, connection: Connection, crm_id: str, clinic: str | None) -> bool:
-        """Whether a study of this clinic may be the patient's."""
-        return bool(self._index.people(connection, [crm_id], clinic))
+    def sees(self, connection: Connection, crm_id: str, clinic: str | None, *, inactive: bool = False) -> bool:
+        """Whether a study of this clinic may be the patient's; `inactive`: or might be, were the patient active."""
+        return bool(self._index.people(connection, [crm_id], clinic, inactive=inactive))
 
     def patients(self, connection: Connection) -> int:
         """How many people the CRM has; without any, nothing is matched."""
@@ -192,9 +192,7 @@ class Identify:
     def write(self, connection: Connection, row: Row[Any], known: Known, found: Identified) -> bool:
         """Keep the answer, and what follows from it; `row` is locked. False where it was overtaken: ask again."""
         before = None if found.held is None else found.held.id
-        if not found.off and (
-            row.match_id != before or (found.crm_id and not self._still_there(connection, found.crm_id))
-        ):
+        if not found.off and (row.match_id != before or not self._still_there(connection, found)):
             return False
         if not self._arrivals.write(connection, row, found.ordered):
             return False
@@ -330,10 +328,12 @@ class Identify:
             crm_id = following
         return crm_id
 
-    def _still_there(self, connection: Connection, crm_id: str) -> bool:
-        """Whether the CRM has this patient; who deletes it waits until this transaction ends, and then asks again."""
-        statement = select(patient.c.id).where(patient.c.crm_id == crm_id).with_for_update(read=True)
-        return connection.execute(statement).first() is not None
+    def _still_there(self, connection: Connection, found: Identified) -> bool:
+        """Whether the CRM has whoever the answer names; who deletes one waits until this transaction ends."""
+        candidates = () if found.question is None else found.question.candidates
+        named = {each.crm_id for each in candidates} | ({found.crm_id} if found.crm_id else set())
+        statement = select(patient.c.id).where(patient.c.crm_id.in_(sorted(named))).order_by(patient.c.id)
+        return len(connection.execute(statement.with_for_update(read=True)).all()) == len(named)
 
     def _today(self) -> date:
         return self._clock.now().date()

@@ -103,9 +103,11 @@ class Links:
     # --- within a transaction, the study's row locked -----------------------------------------------------------------
 
     def check(self, connection: Connection, row: Row[Any], verdict: Verdict) -> None:
-        """Raises UnknownError where the patient is none whom the study's clinic may see."""
+        """Raises UnknownError where the patient is none whom the study's clinic may see; StateError: is not active."""
         crm_id = verdict.crm_id
         if crm_id is not None and not self._identify.sees(connection, crm_id, row.clinic):
+            if self._identify.sees(connection, crm_id, row.clinic, inactive=True):
+                raise StateError("patient-not-active", name=crm_id)
             raise UnknownError("patient", crm_id)
 
     def keep(

@@ -176,9 +176,12 @@ class Index:
             people |= self._people(connection, _by_ids(connection, _PATIENTS_BY_ID, sorted(anew)), clinic)
         return Found(people=people, capped=capped)
 
-    def people(self, connection: Connection, crm_ids: Collection[str], clinic: str | None) -> Mapping[str, str]:
+    def people(
+        self, connection: Connection, crm_ids: Collection[str], clinic: str | None, *, inactive: bool = False
+    ) -> Mapping[str, str]:
         """Those of these patients whom the clinic may see, each as who they became by merging, as in `Found`."""
-        return self._people(connection, _by_ids(connection, _PATIENTS_BY_CRM_ID, sorted(crm_ids)), clinic)
+        rows = _by_ids(connection, _PATIENTS_BY_CRM_ID, sorted(crm_ids))
+        return self._people(connection, rows, clinic, inactive=inactive)
 
     def frequencies(self, connection: Connection) -> Frequencies:
         """How common names are; for as long as the connection's transaction."""
@@ -200,9 +203,11 @@ class Index:
         others = () if known is None else known.sees_patients_of
         return None if "*" in others else frozenset({clinic, *others})
 
-    def _people(self, connection: Connection, rows: Sequence[Row[Any]], clinic: str | None) -> dict[str, str]:
-        """The people of these rows, read anew."""
-        survivors = _survivors(connection, rows)
+    def _people(
+        self, connection: Connection, rows: Sequence[Row[Any]], clinic: str | None, *, inactive: bool = False
+    ) -> dict[str, str]:
+        """The people of these rows, read anew; without `inactive` only those whose a study may be."""
+        survivors = [each for each in _survivors(connection, rows) if inactive or each.document.get("Active", True)]
         scope = self.seen_by(clinic)
         kept = {row.crm_id: row for row in survivors if scope is None or row.clinic is None or row.clinic in scope}
         members = _members(connection, kept)

@@ -1,29 +1,25 @@
 """Patients from FHIR R4 servers: what changed since the last time, page by page, on a schedule.
 
 A search for `Patient?_lastUpdated=` (hl7.org/fhir/R4/search.html) is followed by its `next` links. Each page is one
-transaction with the place to go on from; where the next pull begins moves only when one came to its end.
+transaction with the place to go on from; where the next pull begins moves only when one came to its end. Then the
+history of patients is read, where the server tells one: who was deleted there, and is gone, is forgotten here.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
 
-import urllib3
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, delete, select, update
 
 from relais.clock import Clock
 from relais.configuration import Configuration
 from relais.configuration.patients import PatientSource
 from relais.database import Database
-from relais.database.patient_tables import patient_import
+from relais.database.patient_tables import patient, patient_import
 from relais.database.queries.patients import latest
 from relais.database.tables import task
 from relais.domain.document import DocumentError
@@ -32,6 +28,7 @@ from relais.domain.states import ImportKind, ImportState
 from relais.errors import StateError, UnknownError
 from relais.patient_imports import Imports
 from relais.patient_lines import Ready, Terms, Trouble, read_patient
+from relais.patient_server import Page, PatientServer, PullError, history, search, short, updated
 from relais.patient_store import Prepared, prepare
 from relais.patients import LANE, Patients
 from relais.tasks import Claim, Tasks
@@ -43,32 +40,12 @@ ATTEMPTS = 5
 """So often a server that does not answer is asked again before the pull is given up until the next time."""
 AGAIN = timedelta(seconds=5)
 """Before the second attempt; twice as long before each one that follows."""
-LONGEST_ANSWER = 1 << 25
-"""Bytes of a page."""
-CHUNK = 1 << 16
 REMEMBERED = 50
 """Pages of which it is remembered what was on them, and that they were asked for."""
-SHORT = 8
-"""Bytes of what is remembered of a page."""
-
-
-class PullError(Exception):
-    """The server cannot be pulled from; `code` says why, and `passing` whether that may be over soon."""
-
-    def __init__(self, code: str, *, passing: bool = False) -> None:
-        super().__init__(code)
-        self.code = code
-        self.passing = passing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page of what a server answered."""
-
-    resources: Sequence[Mapping[str, Any]]
-    following: str | None
-    total: int | None
-    digest: str
+EARLIER = timedelta(hours=1)
+"""A first pull hears of deletions from so long before it began: the server's clock may be another."""
+KEPT = 100
+"""Pulls of one source that are kept, and the last one that came to its end."""
 
 
 class Pull:
@@ -92,7 +69,7 @@ class Pull:
         self._imports = imports
         self._patients = patients
         self._stopping = stopping
-        self._pool = urllib3.PoolManager(maxsize=2, retries=False)
+        self._server = PatientServer(stopping)
 
     def schedule(self) -> None:
         """At start: each source is asked when its time has come; a source that is no longer there is not."""
@@ -140,20 +117,40 @@ class Pull:
             self._rest(claim, source)
             return True
         position = dict(row.position)
-        address = position["Next"] or _first(source, position["Since"])
-        page = self._page(source, address)
-        if page.digest in position["Seen"] or _short(page.following or "") in [*position["Asked"], _short(address)]:
+        address = position["Next"] or search(source, position["Since"])
+        page = self._server.page(source, address)
+        if page.digest in position["Seen"] or short(page.following or "") in [*position["Asked"], short(address)]:
             raise PullError("fhir-pages-repeat")
-        ready, merges = self._read(page, source, position)
-        moments = [moment for each in page.resources if (moment := _updated(each))]
         position |= {
             "Next": page.following,
-            "Line": position["Line"] + len(page.resources),
             "Seen": [*position["Seen"], page.digest][-REMEMBERED:],
-            "Asked": [*position["Asked"], _short(address)][-REMEMBERED:],
+            "Asked": [*position["Asked"], short(address)][-REMEMBERED:],
+        }
+        if position.get("History"):
+            self._forget(source, page)
+            return self._kept(claim, source, import_id, position)
+        ready, merges = self._read(page, source, position)
+        moments = [moment for each in page.resources if (moment := updated(each))]
+        position |= {
+            "Line": position["Line"] + len(page.resources),
             "Latest": max([position["Latest"] or "", *moments]) or None,
             "Merges": merges,
         }
+        if page.following is None and self._server.tells_history(source):
+            since = position["Since"] or (row.started_at - EARLIER).isoformat(timespec="milliseconds")
+            position |= {"Next": history(source, since), "History": True}
+        return self._kept(claim, source, import_id, position, page, ready)
+
+    def _kept(
+        self,
+        claim: Claim,
+        source: PatientSource,
+        import_id: int,
+        position: Mapping[str, Any],
+        page: Page | None = None,
+        ready: Ready | None = None,
+    ) -> bool:
+        """Store what a page of the search had, and where to go on; says whether the pull is over."""
         with self._database.write() as connection:
             self._tasks.check(connection, claim)
             try:
@@ -161,14 +158,31 @@ class Pull:
             except StateError:  # a person canceled it meanwhile
                 self._tasks.retry(connection, claim, self._clock.now() + source.every)
                 return True
-            last = page.following is None
+            last = position["Next"] is None
             kept = {**position, "Seen": [], "Asked": []} if last else position
-            self._imports.take(connection, row, ready, kept, done=len(page.resources), total=page.total)
-            self._merge(connection, merges)
+            if page is None or ready is None:
+                mine = patient_import.c.id == import_id
+                connection.execute(update(patient_import).where(mine).values(position=kept))
+            else:
+                self._imports.take(connection, row, ready, kept, done=len(page.resources), total=page.total)
+                self._merge(connection, position["Merges"])
             if last:
                 self._imports.end(connection, import_id, ImportState.Completed)
                 self._tasks.retry(connection, claim, self._clock.now() + source.every)
         return last
+
+    def _forget(self, source: PatientSource, page: Page) -> None:
+        """Forget who was deleted on the server, is not there again, and is this source's."""
+        mine = patient.c.clinic.is_not_distinct_from(source.clinic)
+        with self._database.read() as connection:
+            known = select(patient.c.crm_id).where(patient.c.crm_id.in_(page.deleted), mine)
+            deleted = connection.execute(known).scalars().all()
+        for crm_id in deleted:
+            if self._stopping.is_set():
+                raise StoppingError
+            if self._server.is_gone(source, crm_id):
+                with suppress(UnknownError):  # it was forgotten together with another
+                    self._patients.forget(crm_id, actor=ACTOR, reason="FHIR: deleted")
 
     def _merge(self, connection: Connection, merges: Sequence[Sequence[str]]) -> None:
         """Merge what the server says is one person's; what is of two clinics, or not there, stays as it is."""
@@ -233,6 +247,12 @@ class Pull:
             "Asked": [],
             "Merges": [],
         }
+        over = rows.with_only_columns(patient_import.c.id).order_by(patient_import.c.id.desc())
+        oldest = connection.execute(over.offset(KEPT - 1).limit(1)).scalar()
+        if oldest is not None:
+            mine = (patient_import.c.kind == ImportKind.Fhir, patient_import.c.source == name)
+            others = patient_import.c.id != (0 if before is None else before.id)
+            connection.execute(delete(patient_import).where(*mine, others, patient_import.c.id <= oldest))
         import_id = self._imports.add(connection, ImportKind.Fhir, name, position, actor=actor)
         return connection.execute(rows.where(patient_import.c.id == import_id)).one()
 
@@ -240,110 +260,3 @@ class Pull:
         self._tasks.schedule(
             connection, kind=KIND, lane=LANE, key=f"{KIND}:{name}", run_at=run_at, payload={"Source": name}
         )
-
-    # --- the server ---------------------------------------------------------------------------------------------------
-
-    def _page(self, source: PatientSource, address: str) -> Page:
-        body = self._get(source, address)
-        try:
-            bundle = json.loads(body)
-        except (ValueError, RecursionError):
-            raise PullError("fhir-not-json") from None
-        if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
-            raise PullError("fhir-not-bundle")
-        entries = [each for each in _listed(bundle, "entry") if isinstance(each, Mapping)]
-        resources = [
-            each["resource"]
-            for each in entries
-            if isinstance(each.get("resource"), Mapping) and each["resource"].get("resourceType") == "Patient"
-        ]
-        links = [each for each in _listed(bundle, "link") if isinstance(each, Mapping)]
-        following = next((str(each.get("url")) for each in links if each.get("relation") == "next"), None)
-        if following is not None:
-            following = urljoin(f"{source.url.rstrip('/')}/", following)
-            if _origin(following) != _origin(source.url):  # the token is for nobody else
-                raise PullError("fhir-elsewhere")
-        total = bundle.get("total")
-        ids = [[each.get("id"), _updated(each)] for each in resources]
-        return Page(
-            resources=resources,
-            following=following,
-            total=total if type(total) is int else None,
-            digest=_short(json.dumps(ids, default=str)) if ids else _short(address),
-        )
-
-    def _get(self, source: PatientSource, address: str) -> bytes:
-        headers = {"Accept": "application/fhir+json", "User-Agent": "Relais"}
-        if source.token is not None:
-            headers["Authorization"] = f"Bearer {source.token.resolve()}"
-        end = time.monotonic() + source.timeout
-        try:
-            response = self._pool.request(
-                "GET",
-                address,
-                headers=headers,
-                timeout=urllib3.Timeout(total=source.timeout),
-                redirect=False,
-                preload_content=False,
-            )
-            try:
-                if response.status != 200:  # noqa: PLR2004 - RFC 9110 section 15.3.1
-                    raise _meaning(response.status)
-                return self._body(response, end)
-            finally:
-                response.close()
-        except urllib3.exceptions.TimeoutError:
-            raise PullError("fhir-timeout", passing=True) from None
-        except urllib3.exceptions.HTTPError:
-            raise PullError("fhir-unreachable", passing=True) from None
-
-    def _body(self, response: urllib3.BaseHTTPResponse, end: float) -> bytes:
-        body = b""
-        while chunk := response.read1(CHUNK):
-            body += chunk
-            if self._stopping.is_set():
-                raise StoppingError
-            if time.monotonic() > end:
-                raise PullError("fhir-timeout", passing=True)
-            if len(body) > LONGEST_ANSWER:
-                raise PullError("fhir-page-too-large")
-        return body
-
-
-def _meaning(status: int) -> PullError:
-    if status in (401, 403):
-        return PullError("fhir-refused")
-    return PullError("fhir-failed", passing=status in (408, 425, 429) or status >= 500)  # noqa: PLR2004 - RFC 9110
-
-
-def _first(source: PatientSource, since: str | None) -> str:
-    asked = f"&_lastUpdated=ge{quote(since, safe='')}" if since else ""
-    return f"{source.url.rstrip('/')}/Patient?_count={source.page}&_sort=_lastUpdated{asked}"
-
-
-def _updated(resource: Mapping[str, Any]) -> str:
-    """When it changed, in UTC, so that these can be compared as texts; empty where the server does not say."""
-    meta = resource.get("meta")
-    moment = meta.get("lastUpdated") if isinstance(meta, Mapping) else None
-    try:
-        read = datetime.fromisoformat(str(moment))
-    except ValueError:
-        return ""
-    return "" if read.tzinfo is None else read.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def _listed(bundle: Mapping[str, Any], key: str) -> list[Any]:
-    several = bundle.get(key)
-    return several if isinstance(several, list) else []
-
-
-def _origin(address: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(address)
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return "", None, None
-
-
-def _short(text: str) -> str:
-    return blake2b(text.encode("utf-8", "replace"), digest_size=SHORT).hexdigest()

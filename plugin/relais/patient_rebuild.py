@@ -41,10 +41,11 @@ NAME = "keys"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anew:
-    """A patient as this version reads them; `line` is None where it stays as it is."""
+    """A patient as this version reads them; `line` is None where it stays as it is. `active`: may be a candidate."""
 
     keys: Sequence[int]
     line: str | None
+    active: bool
     family: Sequence[str]
     given: Sequence[str]
     family_before: Sequence[str]
@@ -164,7 +165,11 @@ class Rebuild:
         there = [row.id for row in page if row.id in now]
         add_keys(connection, [(key, each) for each in there for key in ready[each].keys], patient_next_key)
         lines = [
-            {"row": each, "compact": line, "compact_version": None if now[each].joined else VERSION}
+            {
+                "row": each,
+                "compact": line,
+                "compact_version": VERSION if ready[each].active and not now[each].joined else None,
+            }
             for each in there
             if (line := ready[each].line) is not None
         ]
@@ -260,6 +265,7 @@ def _anew(line: str | None, document: Mapping[str, Any] | None, today: date) -> 
     return {
         "keys": sorted(hashed(keys_of(identity))),
         "line": None if document is None else compact(identity),
+        "active": document is None or document.get("Active", True),
         "family": sorted(family - family_before),
         "given": sorted(given - given_before),
         "family_before": sorted(family_before - family),

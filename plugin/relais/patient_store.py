@@ -145,7 +145,7 @@ class PatientStore:
                         "clinic": each.clinic,
                         "document": each.document,
                         "compact": each.line,
-                        "compact_version": VERSION,
+                        "compact_version": _version(each),
                         "changed_at": changes.now,
                     }
                     for each in changes.added.values()
@@ -160,7 +160,7 @@ class PatientStore:
                         "clinic": each.clinic,
                         "document": each.document,
                         "compact": each.line,
-                        "compact_version": None if row.joined else VERSION,
+                        "compact_version": None if row.joined else _version(each),
                         "changed_at": changes.now,
                     }
                     for row, each in changes.changed.values()
@@ -286,6 +286,11 @@ def _rows(connection: Connection, crm_ids: Collection[str]) -> tuple[dict[str, R
         row for some in _pieces(sorted(crm_ids), AT_ONCE) for row in connection.execute(_BY_CRM_ID, {"ids": list(some)})
     ]
     return {row.crm_id: row for row in rows if row.id is not None}, any(row.building for row in rows)
+
+
+def _version(prepared: Prepared) -> int | None:
+    """None where it must be read anew who that is, and whether anybody: of an inactive patient."""
+    return VERSION if prepared.document.get("Active", True) else None
 
 
 def _new_ids(connection: Connection, amount: int) -> list[int]:

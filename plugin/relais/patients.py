@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, null, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, null, or_, select, update
 
 from relais.clock import Clock
 from relais.database import Database
 from relais.database.patient_tables import match, patient, patient_name
-from relais.database.tables import study
+from relais.database.tables import decision, study
 from relais.database.worklist_tables import worklist_item
 from relais.decide import Studies
+from relais.domain.forgetting import SAID, without_patient, without_seen
 from relais.domain.patients import Patient
-from relais.domain.states import MatchState
+from relais.domain.states import MatchState, StudyState
 from relais.errors import StateError, UnknownError
 from relais.journal import Journal, Subject
 from relais.patient_index import MOST_MERGES, PATIENTS, is_hidden
@@ -25,6 +27,8 @@ LANE = "patients"
 FORGET = "forget"
 PAGE = 500
 """Answers of matching that are looked through in one transaction of the task `forget`."""
+SOON = timedelta(seconds=10)
+"""When the database's log of writes is emptied, where somebody reads what is older."""
 
 
 class Patients:
@@ -98,13 +102,19 @@ class Patients:
             row = self.row(connection, crm_id, scope)
             gone = [row, *_merged_into(connection, crm_id)]
             ids = [row.crm_id for row in gone]
-            locked = select(study).where(study.c.crm_id.in_(ids)).order_by(study.c.id).with_for_update()
+            concerned = or_(study.c.crm_id.in_(ids), _named(connection, ids))
+            locked = select(study).where(concerned).order_by(study.c.id).with_for_update()
             studies = connection.execute(locked).all()
             self._store.drop(connection, gone)
             connection.execute(update(match).where(match.c.crm_id.in_(ids)).values(**_FORGOTTEN))
+            decided = _forget_decisions(connection, [each.id for each in studies])
             orders = connection.execute(delete(worklist_item).where(worklist_item.c.crm_id.in_(ids))).rowcount
-            for each in studies:
+            theirs = [each for each in studies if each.crm_id in ids]
+            for each in theirs:
                 self._let_go(connection, each, actor)
+            for each in studies:
+                if each.crm_id not in ids and each.decision_id in decided:  # another's by now: the rules see that one
+                    self._studies.ask(connection, each)
             self._tasks.schedule(
                 connection,
                 kind=FORGET,
@@ -113,7 +123,7 @@ class Patients:
                 run_at=self._clock.now(),
                 payload={"CrmIds": ids},
             )
-            detail: dict[str, Any] = {"CrmId": crm_id, "Others": ids[1:], "Studies": len(studies), "Reason": reason}
+            detail: dict[str, Any] = {"CrmId": crm_id, "Others": ids[1:], "Studies": len(theirs), "Reason": reason}
             detail |= {"Orders": orders} if orders else {}
             self._journal.record(connection, "patient.forgotten", actor=actor, **detail)
         return ids
@@ -134,10 +144,15 @@ class Patients:
                         connection.execute(update(match).where(match.c.id == row.id).values(**_FORGOTTEN))
                         for asked in connection.execute(_ANSWERED, {"study": row.study_id, "match": row.id}):
                             self._studies.ask(connection, asked)
-                if len(rows) < PAGE:
-                    self._tasks.finish(connection, claim)
-                    return
+            if len(rows) < PAGE:
+                break
             after = rows[-1].id
+        emptied = self._database.empty_log()
+        with self._database.write() as connection:
+            if emptied:
+                self._tasks.finish(connection, claim)
+            else:
+                self._tasks.retry(connection, claim, self._clock.now() + SOON)
 
     def merge(self, crm_id: str, into: str, *, actor: str, reason: str, scope: Scope = None) -> None:
         """From now on this record is found as the patient `into`; raises UnknownError and StateError."""
@@ -205,6 +220,32 @@ _ANSWERS = (
     .limit(PAGE)
 )
 _FORGOTTEN = {"question": null(), "answer": null()}
+
+
+def _named(connection: Connection, ids: list[str]) -> ColumnElement[bool]:
+    """Studies that were ever these patients', or have an order of theirs.
+
+    Those that still arrive and were decided in advance are among them: whose they are is not yet told.
+    """
+    orders = connection.execute(select(worklist_item).where(worklist_item.c.crm_id.in_(ids))).all()
+    return or_(
+        study.c.id.in_(select(match.c.study_id).where(match.c.crm_id.in_(ids))),
+        study.c.id.in_([each.study_id for each in orders if each.study_id is not None]),
+        study.c.tied_order_id.in_([each.id for each in orders]),
+        study.c.accession_number.in_([each.accession_number for each in orders]),
+        study.c.study_instance_uid.in_([each.study_instance_uid for each in orders]),
+        and_(study.c.state == StudyState.Receiving, study.c.match_id.is_(None), study.c.decision_id.is_not(None)),
+    )
+
+
+def _forget_decisions(connection: Connection, studies: list[int]) -> set[int]:
+    """Take what the CRM said of patients and orders out of these studies' decisions; answers which had any of it."""
+    rows = connection.execute(select(decision).where(decision.c.study_id.in_(studies))).all()
+    told = [row for row in rows if any(each in row.facts for each in SAID)]
+    for row in told:
+        values = {"facts": without_patient(row.facts), "document": without_seen(row.document)}
+        connection.execute(update(decision).where(decision.c.id == row.id).values(values))
+    return {row.id for row in told}
 
 
 def _merged_into(connection: Connection, crm_id: str) -> list[Row[Any]]:

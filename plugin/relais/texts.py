@@ -221,6 +221,7 @@ ONE_SERIES = _("{sentence} (one series: {reasons})")
 NO_VALUE = _("no value")
 SEEN = _("{field} was {seen}")
 MISSING = _("{field} had no value")
+FORGOTTEN = _("{field} is forgotten with the patient")
 WANTS = _("{seen}; the rule wants {wanted}")
 EXCLUDES = _("{seen}; the rule excludes {wanted}")
 NONE_HOLDS = _("none of these holds: {reasons}")
@@ -246,7 +247,7 @@ MESSAGES: frozenset[str] = frozenset(
     [
         *(message for table in (PROBLEMS, KINDS, WANTED, LEVELS) for message in table.values()),
         *(message for table in (IN_SERIES, SERIES_WANTED) for message in table.values()),
-        *(DID_YOU_MEAN, NO_VALUE, SEEN, MISSING, WANTS, EXCLUDES, NONE_HOLDS, ALL_HOLD),
+        *(DID_YOU_MEAN, NO_VALUE, SEEN, MISSING, FORGOTTEN, WANTS, EXCLUDES, NONE_HOLDS, ALL_HOLD),
         *(SERIES_FIT, SERIES_COUNTED, ONE_SERIES, NOT_IN_FORCE),
         *(NOT_ASKED, DISABLED, BY_DEFAULT, BY_SOURCE, NO_CLINIC, SEVERAL_CLINICS, *HOLDS),
     ]
@@ -329,7 +330,7 @@ def answer_text(answer: ConditionOutcome, language: str, *, wanted: bool) -> str
         message = SERIES_WANTED.get(str(answer.wanted), SERIES_COUNTED)
         phrase = translate(message).format(count=1 if answer.wanted == "Any" else answer.wanted)
     else:
-        message = SEEN if answer.seen else MISSING
+        message = FORGOTTEN if answer.forgotten else SEEN if answer.seen else MISSING
         seen = translate(message).format(field=answer.field, seen=", ".join(answer.seen))
         phrase = _phrase(answer, language)
     text = translate(WANTS if wanted else EXCLUDES).format(seen=seen, wanted=phrase)

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from relais import patient_imports
+from relais import patient_imports, patient_pull
 from relais.bootstrap import Relais, settle
 from relais.configuration import ConfigurationErrors
 from relais.database import queries
-from relais.database.patient_tables import patient, patient_key
+from relais.database.patient_tables import patient, patient_import, patient_key
 from relais.database.tables import audit, task
+from relais.domain.asked import demographics
+from relais.domain.document import parse
+from relais.domain.patients import Patient
 from relais.drafts import Seat
 from relais.errors import StateError, UnknownError
 from relais.house import Ground
@@ -317,6 +320,78 @@ def test_who_was_replaced_on_the_server_is_merged(relais: Relais, server: FhirSe
     assert column(relais, patient.c.merged_into, patient.c.crm_id == "F-1") == ["F-9"]
     with relais.database.read() as connection:
         assert relais.patients.count(connection) == 8
+
+
+def test_who_is_deleted_on_the_server_is_forgotten_here(relais: Relais, server: FhirServer) -> None:
+    server.patients = [resource(number) for number in range(1, 9)]
+    relais.patients.put(parse(Patient, {"CrmId": "O-1", "Clinic": "outremont"}), actor="crm")
+    server.deleted = {}
+    relais.patient_pull.begin("crm", actor="alice")
+    run(relais, "pull-patients")
+    server.patients = server.patients[3:]
+    moment = "2026-06-01T10:00:30.000Z"
+    server.deleted = dict.fromkeys(["F-1", "F-2", "F-8", "O-1", "F-99"], moment)  # F-8 came back, O-1 is another's
+    relais.ground.clock.advance(timedelta(minutes=10))  # type: ignore[attr-defined]
+    relais.database.before_commit = crash_at(relais, 5)
+    with pytest.raises(KeyboardInterrupt):
+        run(relais, "pull-patients")
+    relais.database.before_commit = lambda: None
+    run(relais, "pull-patients")
+    assert server.asked_history[0] == "2026-07-02T09:15:00.000+00:00"
+    assert server.asked_history[-1] == "2026-06-01T10:00:08.000+00:00"
+    assert people(relais) == {"O-1", *(f"F-{number}" for number in range(3, 9))}  # F-3 is not said to be deleted
+    told = column(relais, audit.c.detail, audit.c.action == "patient.forgotten")
+    assert sorted((each["CrmId"], each["Reason"]) for each in told) == [
+        ("F-1", "FHIR: deleted"),
+        ("F-2", "FHIR: deleted"),
+    ]
+    assert column(relais, patient_import.c.state) == ["Completed", "Completed"]
+
+
+def test_who_is_not_active_is_nobody_a_study_may_be(relais: Relais, server: FhirServer) -> None:
+    said = demographics({"0010,0010": "GAGNE^ZOE^1", "0010,0030": "19840517"})
+
+    def found() -> set[str]:
+        with relais.database.read() as connection:
+            question, _ = relais.matching.identify.question(connection, said, "laval")
+            seen = relais.matching.identify.sees(connection, "F-1", "laval")
+        assert seen is ("F-1" in {each.crm_id for each in question.candidates})
+        return {each.crm_id for each in question.candidates}
+
+    link = [{"other": {"reference": "Patient/F-1"}, "type": "replaced-by"}]
+    old = resource(2, active=False, link=link, name=[{"family": "Roy", "given": ["Ève"]}])
+    server.patients = [resource(1, active=True), old]
+    relais.patient_pull.begin("crm", actor="alice")
+    run(relais, "pull-patients")
+    assert found() == {"F-1"}
+    was = demographics({"0010,0010": "ROY^EVE", "0010,0030": "19840517"})
+    with relais.database.read() as connection:
+        question, _ = relais.matching.identify.question(connection, was, "laval")
+    assert [each.crm_id for each in question.candidates] == ["F-1"]  # who replaced them has their names
+    server.patients.append(resource(1, active=False, meta={"lastUpdated": "2026-06-02T10:00:00.000Z"}))
+    relais.ground.clock.advance(timedelta(minutes=10))  # type: ignore[attr-defined]
+    run(relais, "pull-patients")
+    assert found() == set()
+    assert people(relais) == {"F-1", "F-2"}
+    server.patients.append(resource(1, meta={"lastUpdated": "2026-06-03T10:00:00.000Z"}))
+    relais.ground.clock.advance(timedelta(minutes=10))  # type: ignore[attr-defined]
+    run(relais, "pull-patients")
+    assert found() == {"F-1"}
+
+
+def test_old_pulls_are_not_kept_but_where_to_go_on_is(
+    relais: Relais, server: FhirServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient_pull, "KEPT", 2)
+    server.patients = [resource(1)]
+    for trouble in ("", "404", "404", "404"):
+        server.trouble.append(trouble)
+        made = relais.patient_pull.begin("crm", actor="alice")
+        relais.ground.clock.advance(timedelta(minutes=10))  # type: ignore[attr-defined]
+        run(relais, "pull-patients")
+    assert column(relais, patient_import.c.state) == ["Completed", "Failed", "Failed"]
+    assert max(column(relais, patient_import.c.id)) == made
+    assert server.searches[-1]["_lastUpdated"] == "ge2026-06-01T10:00:01.000+00:00"
 
 
 @pytest.mark.parametrize(

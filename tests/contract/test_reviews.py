@@ -318,6 +318,21 @@ def test_the_queue_is_by_urgency_and_age_and_by_clinic(relais: Relais, clock: Fa
         assert [(each["clinic"], each["amount"]) for each in waits] == [("laval", 1), ("outremont", 2)]
 
 
+def test_what_was_decided_last_stands_first(relais: Relais, clock: FakeClock) -> None:
+    ids = [asked(relais, clinic=clinic)[1] for clinic in ("outremont", "laval", "outremont")]
+    with relais.database.write() as connection:
+        connection.execute(update(review).where(review.c.id == ids[0]).values(urgency=Priority.Stat))
+    for each in (ids[1], ids[0], ids[2]):
+        clock.advance(timedelta(minutes=1))
+        relais.matching.reviews.resolve(each, Verdict(decision=ReviewDecision.NoMatch), actor="alice")
+    over = ReviewFilter(state="Resolved")
+    with relais.database.read() as connection:
+        rows = review_rows.find(connection, over, None, None, 2)
+        assert [each["id"] for each in rows] == [ids[2], ids[0]]
+        following = Place.read(str(Place.of(rows[-1])))
+        assert [each["id"] for each in review_rows.find(connection, over, None, following, 9)] == [ids[1]]
+
+
 def test_consequences_are_told_before_a_link_is_taken_back(relais: Relais) -> None:
     study_id, _ = asked(relais, TAGS)
     facts = relais.matching.identify.ask(row(relais, study_id), known(TAGS)).facts(known(TAGS).facts)

@@ -26,6 +26,10 @@ class FhirServer:
     trouble: deque[str] = field(default_factory=deque)
     searches: list[dict[str, str]] = field(default_factory=list)
     """The parameters of each search that was answered or not."""
+    deleted: dict[str, str] | None = None
+    """Who was deleted, and when; None for a server that tells no history."""
+    asked_history: list[str] = field(default_factory=list)
+    """Since when it was asked for."""
 
     def __enter__(self) -> Self:
         self._closing = threading.Event()
@@ -55,15 +59,17 @@ class FhirServer:
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
                 asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                if parts.path != "/fhir/Patient":
+                    status, found = server._beside(parts.path.removeprefix("/fhir/"), asked)
+                    self._say(status, json.dumps(found).encode())
+                    return
                 server.searches.append(asked)
                 trouble = server.trouble.popleft() if server.trouble else ""
                 if trouble == "hang":
                     server._closing.wait()
                     return
                 known = server.token is None or self.headers.get("Authorization") == f"Bearer {server.token}"
-                status = 401 if not known else 404 if parts.path != "/fhir/Patient" else 200
-                if trouble.isdecimal():
-                    status = int(trouble)
+                status = int(trouble) if trouble.isdecimal() else 200 if known else 401
                 if status != 200:
                     self._say(status, b"{}")
                 else:
@@ -86,6 +92,32 @@ class FhirServer:
                 return
 
         return Handler
+
+    def _beside(self, path: str, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """Status and document of what is asked besides searches."""
+        kind, _, one = path.partition("/")
+        if kind == "metadata" and self.deleted is not None:
+            acts = [{"code": "read"}, {"code": "history-type"}]
+            rest = [{"mode": "server", "resource": [{"type": "Patient", "interaction": acts}]}]
+            return 200, {"resourceType": "CapabilityStatement", "rest": rest}
+        if one == "_history" and self.deleted is not None:
+            return 200, self._history(asked)
+        found = next((each for each in self.patients if each["id"] == one), None)
+        return (404, {}) if found is None and one not in (self.deleted or {}) else (200 if found else 410, found or {})
+
+    def _history(self, asked: dict[str, str]) -> dict[str, Any]:
+        """Who was deleted, the latest first, one on a page."""
+        self.asked_history.append(asked["_since"])
+        found = sorted(((moment, name) for name, moment in (self.deleted or {}).items()), reverse=True)
+        entries = [
+            {"request": {"method": "DELETE", "url": f"Patient/{name}/_history/2"}, "response": {"status": "204"}}
+            for moment, name in found
+            if moment >= asked["_since"][:19]
+        ]
+        start = int(asked.get("_offset", "0"))
+        following = f"{self.url}/Patient/_history?_since={asked['_since'].replace('+', '%2B')}&_offset={start + 1}"
+        links = [{"relation": "next", "url": following}] if start + 1 < len(entries) else []
+        return {"resourceType": "Bundle", "type": "history", "link": links, "entry": entries[start : start + 1]}
 
     def _bundle(self, asked: dict[str, str], trouble: str) -> dict[str, Any]:
         since = asked.get("_lastUpdated", "ge").removeprefix("ge")

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import hypothesis
 import pytest
@@ -38,6 +39,7 @@ class Service:
     """A running Relais with one held study, and a look at its database from outside."""
 
     def __init__(self, server: OrthancServer) -> None:
+        self.rest = server.rest
         self.url = server.url
         self.document = server.rest.get("/relais/openapi.json")
         study = make_study(modality="PX")
@@ -101,3 +103,15 @@ def _ask(service: Service, cases: Any) -> None:
 
 def _can_be_wrong(operation: Any) -> bool:
     return bool(operation.body or operation.query or operation.path_parameters)
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "[", '[{"a":'])
+def test_no_depth_of_a_body_ends_orthanc(service: Service, opening: str) -> None:
+    """A parser that goes down a thousand levels is at the end of the stack that Orthanc's threads have."""
+    for depth in (30, 300, 900, 30_000):
+        for route in ("rules/evaluate", "patients/match", "configuration/versions"):
+            assert service.rest.request("POST", f"/relais/v1/{route}", (opening * depth).encode()).status in (400, 422)
+        fields = urlencode({"Facts": ('{"a":' + opening * depth)[:50_000]}).encode()
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert service.rest.request("POST", "/relais/app/network/try", fields, form).status < 500
+    assert service.rest.get("/relais/v1/health")

@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 import urllib3
-from sqlalchemy import func, select
+from sqlalchemy import MetaData, func, select
 
 from relais.bootstrap import Relais
 from relais.database import Database
 from relais.database.patient_tables import match, review
-from relais.database.tables import delivery, event, study
+from relais.database.tables import decision, delivery, event, study
 from relais.domain.patients import Patient
+from relais.domain.routing import Decision
 from relais.domain.states import ReviewDecision
 from relais.links import Verdict
+from relais.texts import explain
 from tests.servers.clock import FakeClock
 from tests.servers.dicom import SendError, Study, make_study, send
 from tests.servers.orthanc import OrthancServer, RestError
@@ -273,3 +275,74 @@ def _examine(router: Router, sent: Study, receiver: Receiver, step: str) -> None
     assert len({each["data"]["Match"] for each in receiver.events("study.matched")}) == 1, step
     assert len({each["data"]["Review"] for each in receiver.events("study.review")}) == 1, step
     assert all(each["Intact"] for each in router.everything("audit/verify")), step
+
+
+ONLY_HERS = {
+    "BirthName": "Xyloforest",
+    "Phones": ["418 555-7391"],
+    "Emails": ["zoe@quokka.example"],
+    "Address": "7391, rang Zyzzyva",
+    "PostalCode": "J9Z 9Z9",
+    "Labels": ["quokka"],
+}
+"""What the CRM alone says of her: the images do not."""
+SECRETS = ("xyloforest", "555-7391", "5557391", "quokka", "zyzzyva", "j9z", "qwyjibo")
+
+
+def test_nothing_of_a_forgotten_patient_is_in_any_table_or_file(
+    vna: OrthancServer, archives: Archives, tmp_path: Path
+) -> None:
+    clock = FakeClock()
+    asked = [
+        {"Name": "code", "When": {"Field": "Patient.PostalCode", "Equals": "A1A 1A1"}, "DeliverTo": ["vna2"]},
+        {"Name": "label", "When": {"Field": "Patient.Labels", "Equals": "none"}, "DeliverTo": ["vna2"]},
+        {"Name": "room", "When": {"Field": "Order.ScheduledProcedureStepLocation", "Equals": "-"}, "Hold": "room"},
+    ]
+    with composed(vna, tmp_path, {**matching_section(archives), "Rules": [*RULES, *asked]}, clock) as relais:
+        people(relais, clock)
+        for each in ({**ZOE, **ONLY_HERS}, TWIN, {**ZOE, **ONLY_HERS, "CrmId": "C-9", "GivenNames": "Qwyjibo"}):
+            relais.patients.put(Patient.model_validate(each), actor="crm")
+        relais.patients.merge("C-9", "C-1", actor="crm", reason="one person")
+        step = {"Modality": "PX", "ScheduledProcedureStepStartDate": clock.now().strftime("%Y%m%d")}
+        order = {
+            "AccessionNumber": "A-77",
+            "CrmId": "C-1",
+            "RequestedProcedureDescription": "Qwyjibo",
+            "ScheduledProcedureStepSequence": [{**step, "ScheduledProcedureStepLocation": "Quokka"}],
+            "Clinic": "outremont",
+        }
+        orders = relais.worklist.orders
+        orders.put(orders.read(order, scope=None), actor="crm", scope=None)
+        hers = arrive(relais, vna, clock, {**SAID, "AccessionNumber": "A-77"})
+        waits = arrive(relais, vna, clock, NAME_ALONE)
+        assert [row(relais, each).match_state for each in (hers, waits)] == ["Matched", "Review"]
+        facts = decision_of(relais, hers).facts
+        assert facts["Patient"]["PostalCode"] == ["J9Z 9Z9"]
+        assert "Quokka" in str(facts["Order"])
+        assert found_in(relais, tmp_path) == set(SECRETS), "the sweep finds what is there"
+        first = row(relais, hers).decision_id
+        relais.patients.forget("C-1", actor="officer", reason="asked for it")
+        work(relais)
+        assert found_in(relais, tmp_path) == set()
+        with relais.database.read() as connection:
+            kept = connection.execute(select(decision).where(decision.c.id == first)).one()
+        assert "Patient" not in kept.facts
+        (label,) = [each for each in Decision.from_json(kept.document).outcomes if each.rule == "label"]
+        assert explain(label, "en") == ("Patient.Labels is forgotten with the patient; the rule wants none",)
+        assert row(relais, waits).match_state in ("Review", "Unmatched")
+
+
+def decision_of(relais: Relais, sent: Study) -> Any:
+    with relais.database.read() as connection:
+        return connection.execute(select(decision).where(decision.c.id == row(relais, sent).decision_id)).one()
+
+
+def found_in(relais: Relais, folder: Path) -> set[str]:
+    """Which of the secrets are in a column of any table, or in a file that Relais keeps."""
+    with relais.database.read() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        rows = [str(each) for table in tables.tables.values() for each in connection.execute(select(table)).all()]
+    files = [each.read_bytes().decode("utf-8", "replace") for each in folder.rglob("relais*") if each.is_file()]
+    assert files
+    return {each for each in SECRETS for kept in (*rows, *files) if each in kept.lower()}

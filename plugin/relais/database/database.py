@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +35,8 @@ _VERSION = Table(
     "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
 )  # as Alembic has it
 MIGRATIONS = Path(__file__).parent / "migrations"
+LONG_WAIT, SHORT_WAIT = 60_000, 500
+"""Milliseconds that SQLite waits for others: who writes, and who empties the log of writes."""
 
 
 class SchemaTooNewError(Exception):
@@ -78,6 +80,19 @@ class Database:
         """One transaction that only looks, at one state of the database."""
         with self.engine.connect() as connection:
             yield connection
+
+    def empty_log(self) -> bool:
+        """Leave nothing in SQLite's log of writes of what was deleted since; False while somebody reads older rows."""
+        if self._writer is None:
+            return True
+        with self._writer, closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {SHORT_WAIT}")
+            try:
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {LONG_WAIT}")
+            return not busy
 
     def now(self) -> datetime:
         """The database's own clock (PostgreSQL), which all nodes share."""
@@ -181,7 +196,7 @@ def _engine(url: str, *, sqlite: bool) -> Engine:
         pool_size=10,
         max_overflow=30,
         hide_parameters=True,  # an error's text must not carry patient data into a log
-        connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None},
+        connect_args={"timeout": LONG_WAIT // 1000, "check_same_thread": False, "isolation_level": None},
     )
 
     @event.listens_for(engine, "connect")
@@ -189,6 +204,7 @@ def _engine(url: str, *, sqlite: bool) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")  # what was deleted is overwritten
         connection.execute("PRAGMA cache_size = -4000")  # KB a connection, and each thread has one
 
     @event.listens_for(engine, "begin")

@@ -50,6 +50,7 @@ def document_of(
         "Emails": [text_of(each, "value") for each in telecom if text_of(each, "system") == "email"],
         **(_address(places[0]) if places else {}),
         "Clinic": clinic,
+        "Active": False if resource.get("active") is False else None,
     }
     return {key: value for key, value in found.items() if value not in ("", [], None)}
 
@@ -78,7 +79,8 @@ def resource_of(patient: Patient) -> dict[str, Any]:
         "birthDate": None if patient.birth_date is None else patient.birth_date.isoformat(),
     }
     place = _without_empty({"text": patient.address, "postalCode": patient.postal_code})
-    return _without_empty({**found, "address": [place] if place else []})
+    inactive = {} if patient.active else {"active": False}
+    return _without_empty({**found, "address": [place] if place else []}) | inactive
 
 
 def _names(patient: Patient) -> Iterator[dict[str, Any]]:

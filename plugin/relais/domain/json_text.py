@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable
 from typing import Any, NoReturn
+
+DEEPEST = 100
+"""Levels that are read: Orthanc's threads have a small stack, and a parser that goes down too far ends the process."""
+_MARKS = re.compile(r'"(?:[^"\\]+|\\.?)*"?|[\[\]{}]', re.DOTALL)
 
 
 class RepeatedKeyError(ValueError):
@@ -15,12 +21,34 @@ class RepeatedKeyError(ValueError):
         self.name = name
 
 
+class TooDeepError(ValueError, RecursionError):
+    """The text is nested deeper than DEEPEST; nothing of it was read."""
+
+
+def check_depth(text: str) -> None:
+    """Raises TooDeepError."""
+    if text.count("{") + text.count("[") <= DEEPEST:
+        return
+    depth = 0
+    for mark in _MARKS.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(mark[0], 0)
+        if depth > DEEPEST:
+            raise TooDeepError
+
+
+def read_shallow(text: str, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
+    """What the text says as JSON, read as Python does; raises ValueError (TooDeepError among them)."""
+    check_depth(text)
+    return json.loads(text, parse_constant=parse_constant)
+
+
 def read_json(text: str) -> object:
     """The document.
 
     Raises json.JSONDecodeError where it is not JSON, RecursionError, RepeatedKeyError, and ValueError for a number that
     nobody can keep, such as NaN, 1e999 or one of 5,000 digits.
     """
+    check_depth(text)
     document: object = json.loads(text, object_pairs_hook=_once, parse_constant=_not_json, parse_float=_finite)
     return document
 

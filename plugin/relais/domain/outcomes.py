@@ -34,6 +34,8 @@ class ConditionOutcome:
     children: tuple[ConditionOutcome, ...] = ()
     series: str | None = None
     ignore_case: bool = False
+    forgotten: bool = False
+    """What was seen was of a patient who was forgotten since."""
 
     @property
     def is_group(self) -> bool:
@@ -55,6 +57,8 @@ class ConditionOutcome:
             document["Series"] = self.series
         if self.ignore_case:
             document["IgnoreCase"] = True
+        if self.forgotten:
+            document["Forgotten"] = True
         return document
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, model_validator
 
 from relais.domain.clinics import ClinicName
-from relais.domain.document import Document, OneOf, Problem, Region, Text, at_most, fault
+from relais.domain.document import Document, Flag, OneOf, Problem, Region, Text, at_most, fault
 from relais.domain.facts import Values
 from relais.domain.labels import Day
 from relais.domain.matching.contact import read_address, read_phone, read_postal_code
@@ -123,6 +123,9 @@ class Person(Document):
     )
     labels: Annotated[tuple[Word, ...], Field(max_length=MOST)] = Field(
         default=(), description="Words for rules to ask about.", examples=[["orthodontics"]]
+    )
+    active: Flag = Field(
+        default=True, description="Whether new studies may be this patient's; what is linked stays.", examples=[False]
     )
 
     @model_validator(mode="before")

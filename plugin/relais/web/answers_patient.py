@@ -49,6 +49,7 @@ class CrmPatientAnswer(Answer):
     region: str | None = None
     clinic: str | None = None
     labels: list[str] = Field([])
+    active: bool = Field(True, description="Whether new studies may be this patient's.")
     merged_into: str | None = Field(None, description="The CrmId of the patient whose this record is.")
     changed_at: datetime
 

@@ -64,6 +64,7 @@ CONFLICTS = {
     "examples-fail": _("Examples of the rules of version {number} fail"),
     "patient-of-another-clinic": _("Another clinic has a patient of this CrmId"),
     "patient-merged": _("The record was merged into {name}"),
+    "patient-not-active": _("The CRM does not call {name} active: no study can be linked to this patient"),
     "patient-itself": _("A record cannot be merged into itself"),
     "patient-not-merged": _("The record was not merged"),
     "import-over": _("The import is over"),

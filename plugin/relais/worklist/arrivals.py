@@ -123,7 +123,7 @@ class Arrivals:
         """The order that a person, the accession number or the UID names."""
         number = arrival.accession_number
         if arrival.tied is not None:
-            return connection.execute(_BY_ID, {"item": arrival.tied}).one()
+            return connection.execute(_BY_ID, {"item": arrival.tied}).one_or_none()
         if number:
             return connection.execute(_BY_NUMBER, {"number": number}).one_or_none()
         return connection.execute(_BY_UID, {"uid": arrival.study_instance_uid}).one_or_none()

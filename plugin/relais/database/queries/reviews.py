@@ -37,7 +37,7 @@ LISTED = (
 class ReviewFilter:
     """What a list of reviews is narrowed to; None leaves a question open."""
 
-    state: str | None = ReviewState.Open
+    state: str = ReviewState.Open
     kind: str | None = None
     clinic: str | None = None
 
@@ -47,27 +47,29 @@ class Place:
     """Where in the list a review stands: the next page begins after it."""
 
     urgency: int
-    opened_at: datetime
+    moment: datetime
+    """When it was opened; of one that waits no longer, when it was decided or withdrawn."""
     id: int
 
     @classmethod
     def of(cls, row: RowMapping) -> Place:
         """The place of this review."""
-        return cls(urgency=row["urgency"], opened_at=row["opened_at"], id=row["id"])
+        moment = row["opened_at" if row["state"] == ReviewState.Open else "resolved_at"]
+        return cls(urgency=row["urgency"], moment=moment, id=row["id"])
 
     def __str__(self) -> str:
         """As a caller gives it back."""
-        return f"{self.urgency}/{self.opened_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}/{self.id}"
+        return f"{self.urgency}/{self.moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}/{self.id}"
 
     @classmethod
     def read(cls, text: str) -> Place:
         """From what was given out; raises ValueError."""
         urgency, moment, number = text.split("/")
-        return cls(urgency=int(urgency), opened_at=datetime.fromisoformat(moment).replace(tzinfo=UTC), id=int(number))
+        return cls(urgency=int(urgency), moment=datetime.fromisoformat(moment).replace(tzinfo=UTC), id=int(number))
 
 
 def find(connection: Connection, wanted: ReviewFilter, scope: Scope, after: Place | None, limit: int) -> Rows:
-    """Reviews, the most urgent first, and of these the one that waits longest."""
+    """Reviews that wait, the most urgent first, and of these the one that waits longest; others, the latest first."""
     statement = _reviews(scope)
     for column, value in (
         (review.c.state, wanted.state),
@@ -76,14 +78,21 @@ def find(connection: Connection, wanted: ReviewFilter, scope: Scope, after: Plac
     ):
         if value is not None:
             statement = statement.where(column == value)
+    if wanted.state != ReviewState.Open:
+        over = review.c.resolved_at
+        if after is not None:
+            earlier = and_(over == after.moment, review.c.id < after.id)
+            statement = statement.where(or_(over < after.moment, earlier))
+        statement = statement.order_by(over.desc(), review.c.id.desc())
+        return connection.execute(statement.limit(limit)).mappings().all()
     if after is not None:
         statement = statement.where(
             or_(
                 review.c.urgency > after.urgency,
-                and_(review.c.urgency == after.urgency, review.c.opened_at > after.opened_at),
+                and_(review.c.urgency == after.urgency, review.c.opened_at > after.moment),
                 and_(
                     review.c.urgency == after.urgency,
-                    review.c.opened_at == after.opened_at,
+                    review.c.opened_at == after.moment,
                     review.c.id > after.id,
                 ),
             )

@@ -33,7 +33,7 @@ CONFLICT = {409: "Somebody else looks at it, or it does not wait."}
 
 @routes.get("", Permission.ViewReviews, ReviewPage, query=ReviewQuery)
 def find(call: Call, query: ReviewQuery) -> ReviewPage:
-    """Reviews, the most urgent first, and of these the one that waits longest."""
+    """Reviews that wait, the most urgent first, and of these the one that waits longest; others, the latest first."""
     wanted = ReviewFilter(state=query.state, kind=query.kind, clinic=query.clinic)
     with call.relais.database.read() as connection:
         rows = queries.reviews.find(connection, wanted, call.caller.clinics, query.place, query.limit)

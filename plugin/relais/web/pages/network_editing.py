@@ -12,6 +12,7 @@ from werkzeug.exceptions import NotFound
 
 from relais.configuration.models import Section
 from relais.domain.document import Document, DocumentError, Problem, path_of
+from relais.domain.json_text import read_shallow
 from relais.versions import Version
 from relais.web.composition import current_call
 from relais.web.errors import RefusedError
@@ -243,7 +244,7 @@ def _shape(top: str, part: Part | None) -> Shape:
 def _carried(posted: Posted, name: str, otherwise: Any) -> Any:
     """What a page gave its form to carry."""
     try:
-        return json.loads(given) if (given := text(posted, name)) else otherwise
+        return read_shallow(given) if (given := text(posted, name)) else otherwise
     except (ValueError, RecursionError):
         raise RefusedError(400, "The page is broken; load it again") from None
 
@@ -254,7 +255,7 @@ def _nothing_in(shape: Shape) -> Any:
 
 
 def _parsed(written: str) -> Any:
-    return json.loads(written, parse_constant=_not_json) if written.strip() else ABSENT
+    return read_shallow(written, parse_constant=_not_json) if written.strip() else ABSENT
 
 
 def _not_json(constant: str) -> NoReturn:

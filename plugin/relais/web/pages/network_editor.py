@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
 
 from flask import Response, make_response, render_template, request, url_for
@@ -10,6 +9,7 @@ from pydantic import Field
 
 from relais.configuration.differences import differences
 from relais.domain.document import Document, DocumentError
+from relais.domain.json_text import read_shallow
 from relais.errors import StateError
 from relais.web.composition import current_call
 from relais.web.errors import RefusedError
@@ -159,7 +159,7 @@ def network_undo() -> dict[str, Any]:
 
 def _changes(written: str) -> edits.Patch:
     try:
-        changes = json.loads(written)
+        changes = read_shallow(written)
     except (ValueError, RecursionError):
         changes = None
     if not isinstance(changes, list) or not all(map(edits.is_change, changes)):

@@ -6,13 +6,13 @@ field cannot hold is edited as JSON in its place, so that nothing a document can
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from relais.configuration.secrets import HIDDEN
 from relais.domain.document import Document, path_of
+from relais.domain.json_text import read_shallow
 from relais.web.pages.network_edits import ABSENT
 from relais.web.pages.network_shapes import ANY_CLINIC, Shape, described, required, shape_of_model
 from relais.web.pages.network_values import (
@@ -227,7 +227,7 @@ def _object(model: type[Document], posted: Posted, at: str, base: Any) -> dict[s
 def _one(shape: Shape, posted: Posted, at: str, base: Any, default: Any) -> Any:
     """One option, or ABSENT."""
     if at + JSON_TEXT in posted:
-        return json.loads(as_json) if (as_json := text(posted, at + JSON_TEXT).strip()) else ABSENT
+        return read_shallow(as_json) if (as_json := text(posted, at + JSON_TEXT).strip()) else ABSENT
     if shape.kind == "flag":
         ticked = text(posted, at) == "true"
         return ticked if ticked is not bool(default) or base is ticked else ABSENT

@@ -70,6 +70,7 @@ def patient(CrmId: str) -> str:  # noqa: N803
         name=name_of(found),
         lines=about(found),
         labels=found.labels,
+        active=found.active,
         studies=studies,
         merged=merged,
     )

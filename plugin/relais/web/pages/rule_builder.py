@@ -15,6 +15,7 @@ from pydicom.datadict import dictionary_description, keyword_dict
 from relais.domain.conditions import GROUPS, OPERATORS
 from relais.domain.document import Document, Problem, nearest
 from relais.domain.fields import FIELDS, Kind, find_field, is_dicom
+from relais.domain.json_text import read_shallow
 from relais.domain.priority import Priority
 from relais.texts import _
 from relais.texts_residency import PURPOSES
@@ -164,7 +165,7 @@ def _rule(form: Building) -> tuple[dict[str, Any], str | None]:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        found = json.loads(text)
+        found = read_shallow(text)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

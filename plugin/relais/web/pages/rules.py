@@ -11,6 +11,7 @@ from flask import render_template, request
 from pydantic import Field
 
 from relais.domain.document import Document, Problem
+from relais.domain.json_text import read_shallow
 from relais.texts import _
 from relais.web.composition import current_call
 from relais.web.errors import RefusedError
@@ -146,7 +147,7 @@ def _with_findings(row: Row, tested: Any) -> Row:
 
 def _read(text: str) -> dict[str, Any]:
     try:
-        rule = json.loads(text)
+        rule = read_shallow(text)
     except ValueError:
         rule = None
     if not isinstance(rule, dict):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import render_template, request, url_for
+from flask import Response, render_template, request, url_for
 from pydantic import Field
 from sqlalchemy import Connection, RowMapping
 
@@ -23,7 +23,7 @@ from relais.web.pages.ledger import choices, shown
 from relais.web.pages.moments import Story, tell
 from relais.web.pages.reasons import completion
 from relais.web.pages.shell import pages
-from relais.web.pages.study_match import whose_images
+from relais.web.pages.study_match import answer_seen, whose_images
 from relais.web.pages.worklist import orders_for
 from relais.web.permissions import Permission, requires
 from relais.web.questions import Nothing
@@ -37,7 +37,7 @@ MOVING, RESTING = 1, 4
 class LiveStudy(Nothing):
     """What of the study the browser shows."""
 
-    seen: str = Field("", max_length=60, description="The version of the study that the page shows.")
+    seen: str = Field("", max_length=300, description="The version of it that the page shows.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +60,16 @@ def study(StudyInstanceUID: str) -> str:  # noqa: N803
         row = visible_study(connection, call, StudyInstanceUID)
         series = queries.studies.series_of(connection, row["id"])
         now = _now(connection, row)
-        whose = whose_images(connection, row)
+        match = _whose(connection, row)
         order = _order(connection, row["order_id"])
-    record_view(call, "study.viewed", row, **({"Patient": row["crm_id"]} if whose.who else {}))
+    record_view(call, "study.viewed", row, **({"Patient": row["crm_id"]} if match["whose"].who else {}))
     patient = call.caller.may(Permission.ViewPatients)
     return render_template(
         "study.html",
         **now,
         patient=study_values(row, [], patient=patient),
         series=series,
-        whose=whose,
-        match_url=url_for("PUT /relais/v1/studies/<uid:StudyInstanceUID>/match", StudyInstanceUID=StudyInstanceUID),
+        **match,
         whys=_whys(row, values=patient),
         decided=Decision.from_json(row["document"]) if row["document"] is not None else None,
         sources=call.relais.configuration.sources,
@@ -90,7 +89,34 @@ def study_live(StudyInstanceUID: str) -> str:  # noqa: N803
     with call.relais.database.read() as connection:
         row = visible_study(connection, call, StudyInstanceUID)
         now = _now(connection, row)
-    return render_template("study-live.html", **now, changed=query.seen != now["version"])
+    changed = query.seen != now["version"]
+    return render_template("study-live.html", **{**now, "version": query.seen}, changed=changed)
+
+
+@pages.get("/studies/<uid:StudyInstanceUID>/whose")
+@requires(Permission.ViewStudies)
+def study_whose(StudyInstanceUID: str) -> Response | str:  # noqa: N803
+    """Whose images it has, where the page shows another answer; that it was looked at is audited."""
+    query = read_query(request, LiveStudy)
+    call = current_call()
+    with call.relais.database.read() as connection:
+        row = visible_study(connection, call, StudyInstanceUID)
+        if query.seen == answer_seen(connection, row):
+            return Response(status=204)
+        parts = _whose(connection, row)
+    if parts["whose"].who:
+        record_view(call, "study.viewed", row, Patient=row["crm_id"])
+    return render_template("study-match.html", study=study_values(row, [], patient=False), **parts)
+
+
+def _whose(connection: Connection, row: RowMapping) -> dict[str, Any]:
+    match = url_for("PUT /relais/v1/studies/<uid:StudyInstanceUID>/match", StudyInstanceUID=row["study_instance_uid"])
+    return {
+        "whose": whose_images(connection, row),
+        "match_url": match,
+        "answer": answer_seen(connection, row),
+        "pause": RESTING,
+    }
 
 
 def _order(connection: Connection, order_id: int | None) -> RowMapping | None:
@@ -121,7 +147,7 @@ def _now(connection: Connection, row: RowMapping) -> dict[str, Any]:
     )
     return {
         "study": study_values(row, [], patient=False),
-        "version": f"{row['decision_id']}-{row['sequence']}-{row['match_id']}",
+        "version": f"{row['decision_id']}-{row['sequence']}",
         "actions": actions.of_study(state, row["held_by"]),
         "deliveries": shown(connection, deliveries),
         "attempts": attempts,

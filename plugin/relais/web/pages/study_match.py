@@ -60,6 +60,13 @@ def whose_images(connection: Connection, row: RowMapping) -> WhoseImages:
     )
 
 
+def answer_seen(connection: Connection, row: RowMapping) -> str:
+    """Another text wherever the page would show another answer, or offer something else to do."""
+    reviews = queries.reviews.open_of(connection, row["id"])
+    asked = next((each["id"] for each in reviews if each["kind"] == ReviewKind.Match), "")
+    return f"{row['match_id'] or ''}-{row['match_state']}-{row['crm_id'] or ''}-{asked}-{row['state'] == 'Receiving'}"
+
+
 def _why(state: MatchState, held: Row[Any] | None) -> str:
     if held is None:
         return say("The CRM is asked when the study is complete, once it has given its patients.")

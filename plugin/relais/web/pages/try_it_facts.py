@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from relais.domain.fields import ORDER
+from relais.domain.json_text import read_shallow
 
 PATIENT = "Patient."
 ORIGIN = "Origin."
@@ -42,7 +43,7 @@ Document = dict[str, Any]
 def facts_of(text: str) -> Document:
     """The facts that a text says, as a document; raises ValueError for what looks like JSON and is not."""
     if text.lstrip().startswith("{"):
-        found = json.loads(text)
+        found = read_shallow(text)
         return found if isinstance(found, dict) else {}
     facts: Document = {}
     series: list[dict[str, list[str]]] = []
