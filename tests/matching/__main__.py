@@ -14,6 +14,7 @@ from tests.matching.parts import FULL, QUICK, Part
 PARTS: Mapping[str, Callable[[parts.Scale], Part]] = {
     "golden": parts.golden,
     "febrl": parts.febrl,
+    "fictional": parts.fictional,
     "quebec": parts.quebec,
     "postgresql": parts.postgresql,
 }

@@ -5,7 +5,8 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -16,9 +17,10 @@ from relais.domain.matching.model import FIRST
 from tests.bench.figures import Figure, Target
 from tests.domain.matching.golden import PAIRS, Census
 from tests.matching.febrl import FIELDS, Febrl, tuned
+from tests.matching.fictional import document, is_known, query
 from tests.matching.online import Online
 from tests.matching.quality import Query, Tally, measure, percentile
-from tests.matching.quebec import TODAY, crm, households, people
+from tests.matching.quebec import TODAY, Register, crm, households
 from tests.matching.senders import said
 from tests.servers.postgresql import PostgresqlServer
 
@@ -115,7 +117,7 @@ def quebec(scale: Scale) -> Part:
     """The invented people of Quebec, on SQLite."""
     with TemporaryDirectory(prefix="relais-matching-") as place:
         online = Online(f"sqlite:///{place}/relais.db", Path(place))
-        known = online.load(crm(scale.people, SEED))
+        known = online.load(crm(scale.people, SEED, _register(scale.people)))
         size = online.index_bytes()
         tallies = measure(_asked(scale.people, scale.queries), online.ask, FIRST)
         online.close()
@@ -124,13 +126,7 @@ def quebec(scale: Scale) -> Part:
     recall = sum(each.present["Matched"] for each in numbered) / max(sum(each.present.total() for each in numbered), 1)
     kind = f"Quebec, {known:,} people"
     figures = [
-        Figure(
-            name=f"{kind}: wrong automatic matches",
-            unit="",
-            samples=[whole.wrong_share],
-            target=Target(value=1e-4, at_most=True),
-            beside=f"{len(whole.wrong)} of {whole.asked:,}; at most {whole.wrong_at_most:.1e} (95 %)",
-        ),
+        _wrong_share(kind, whole),
         _share(f"{kind}: automatic recall", whole.recall, 0.85),
         _share(f"{kind}: automatic recall with a number that the CRM has", recall, 0.97),
         Figure(
@@ -164,11 +160,38 @@ def quebec(scale: Scale) -> Part:
     return Part(figures=figures, tables=[_by_evidence(tallies), _reasons(whole), _calibration(whole)])
 
 
+def fictional(scale: Scale) -> Part:
+    """The households of pseudopeople: relatives, twins and namesakes, one in five of whom is not in the CRM."""
+    ran = subprocess.run([PEERS, Path(__file__).with_name("households.py")], capture_output=True, check=False)
+    if ran.returncode:
+        last = ran.stderr.decode().strip().splitlines()[-1]
+        return Part(figures=[], tables=[f"pseudopeople, which needs Python 3.11 or 3.12, was not there: `{last}`."])
+    found = json.loads(ran.stdout)
+    with TemporaryDirectory(prefix="relais-matching-") as place:
+        online = Online(f"sqlite:///{place}/relais.db", Path(place))
+        crm_people = {each["Who"]: document(each) for each in found["Crm"] if is_known(each)}
+        online.load(crm_people.values())
+        asked = (query(each, crm_people) for each in found["Asked"])
+        whole = measure(islice(asked, scale.queries), online.ask, FIRST)["all"]
+        online.close()
+    kind = f"Fictional households, {len(crm_people):,} people"
+    return Part(
+        figures=[
+            _wrong_share(kind, whole),
+            _share(f"{kind}: automatic recall", whole.recall, None),
+            Figure(name=f"{kind}: false nobody", unit="%", samples=[100 * whole.false_nobody]),
+            Figure(name=f"{kind}: reviews of all", unit="%", samples=[100 * whole.reviews]),
+            _share(f"{kind}: reviews with the right person", whole.review_precision, None),
+        ],
+        tables=[_reasons(whole)],
+    )
+
+
 def postgresql(scale: Scale) -> Part:
     """The same people on PostgreSQL, for the time alone."""
     with PostgresqlServer() as server, TemporaryDirectory(prefix="relais-matching-") as place:
         online = Online(server.database(), Path(place))
-        known = online.load(crm(scale.people, SEED))
+        known = online.load(crm(scale.people, SEED, _register(scale.people)))
         whole = measure(_asked(scale.people, scale.beside), online.ask, FIRST)["all"]
         online.close()
     kind = f"Quebec, {known:,} people, PostgreSQL"
@@ -184,15 +207,20 @@ def postgresql(scale: Scale) -> Part:
 
 def _asked(number: int, queries: int) -> Iterator[Query]:
     """Studies of people in the CRM and not, one in five of whom is not."""
-    random = Random(ASKING)
+    random, living = Random(ASKING), _register(number)
     for _ in range(queries):
-        household = people(SEED, random.randrange(households(number)))
+        household = living(SEED, random.randrange(households(number)))
         person = random.choice(household)
         study = said(person, household, random)
         held = {each["Value"] for each in person.in_crm()["Identifiers"]}
         has = person.is_known and study.tags.get("PatientID") in held
         evidence = f"{study.evidence} that the CRM has" if has else study.evidence
         yield Query(asked_of(Demographics(tags=study.tags), TODAY), person.key if person.is_known else None, evidence)
+
+
+@cache
+def _register(number: int) -> Register:
+    return Register(SEED, households(number))
 
 
 def _febrl_folder() -> Path:
@@ -204,6 +232,16 @@ def _febrl_folder() -> Path:
 
 def _wrong(name: str, number: int) -> Figure:
     return Figure(name=name, unit="", samples=[number], target=Target(value=0, at_most=True))
+
+
+def _wrong_share(kind: str, whole: Tally) -> Figure:
+    return Figure(
+        name=f"{kind}: wrong automatic matches",
+        unit="",
+        samples=[whole.wrong_share],
+        target=Target(value=1e-4, at_most=True),
+        beside=f"{len(whole.wrong)} of {whole.asked:,}; at most {whole.wrong_at_most:.1e} (95 %)",
+    )
 
 
 def _share(name: str, share: float, least: float | None) -> Figure:

@@ -77,8 +77,9 @@ class Tally:
 
     @property
     def review_precision(self) -> float:
-        """Which share of the reviews has the right person among those shown."""
-        return self.useful / max(self.present["Review"] + self.absent["Review"], 1)
+        """Which share of the reviews has the right person among those shown; all of none."""
+        reviews = self.present["Review"] + self.absent["Review"]
+        return self.useful / reviews if reviews else 1.0
 
     @property
     def false_nobody(self) -> float:

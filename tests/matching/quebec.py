@@ -1,10 +1,11 @@
 """The invented people of Quebec: households with twins, namesakes, shared telephones, married and double names.
 
-Everybody is made from the seed and the number of the household alone, so that a million need no memory. Nothing here
-knows of weights.
+Everybody is made from the seed and the number of the household alone, so that a million need no memory; but for the
+`Register`, by which no two have one NAM. Nothing here knows of weights.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
@@ -71,15 +72,43 @@ class Person:
         return patient
 
 
+Living = Callable[[int, int], list[Person]]
+"""Who lives in a household, by the seed and its number."""
+
+
 def households(number: int) -> int:
     """How many households have so many people in the CRM, nearly."""
     return round(number / KNOWN / PEOPLE_A_HOUSEHOLD)
 
 
-def crm(number: int, seed: int) -> Iterator[dict[str, Any]]:
+def crm(number: int, seed: int, living: Living | None = None) -> Iterator[dict[str, Any]]:
     """The patients of a CRM of about so many people."""
     for household in range(households(number)):
-        yield from (person.in_crm() for person in people(seed, household) if person.is_known)
+        yield from (person.in_crm() for person in (living or people)(seed, household) if person.is_known)
+
+
+class Register:
+    """The people of so many households, each with a NAM of their own: those alike differ in its sequence, 1 to 9.
+
+    In Quebec a NAM is one person's; `people` alone, of a million, would give thousands that of a stranger.
+    """
+
+    def __init__(self, seed: int, number: int) -> None:
+        alike = Counter[str]()
+        self._sequences = []
+        for household in range(number):
+            sequences = []
+            for person in people(seed, household):
+                alike[person.nam[:10]] += 1
+                sequences.append(min(alike[person.nam[:10]], 9))
+            self._sequences.append(bytes(sequences))
+
+    def __call__(self, seed: int, household: int) -> list[Person]:
+        """Everybody who lives there."""
+        found = zip(people(seed, household), self._sequences[household], strict=True)
+        return [
+            replace(person, nam=nam(person.nam[:4], person.born, person.sex, sequence)) for person, sequence in found
+        ]
 
 
 @cache

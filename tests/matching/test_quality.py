@@ -2,6 +2,7 @@
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,13 +13,17 @@ from sqlalchemy import insert
 from relais.database import Database
 from relais.database.patient_tables import match
 from relais.domain.asked import Demographics, asked_of
+from relais.domain.matching.decision import State
+from relais.domain.matching.identifiers import read_ramq
 from relais.domain.matching.model import FIRST, Model
+from relais.domain.patients import Patient, identity_of
 from relais.domain.states import MatchKind
 from relais.matching_training import main
+from tests.matching.fictional import document, query
 from tests.matching.memory import Memory
 from tests.matching.parts import QUICK, golden, quebec
 from tests.matching.quality import Query
-from tests.matching.quebec import TODAY, people
+from tests.matching.quebec import TODAY, Register, people
 from tests.matching.senders import said
 from tests.servers.rows import START, add_study
 
@@ -44,6 +49,46 @@ def test_people_are_the_same_for_the_same_seed_and_have_valid_numbers() -> None:
     assert 0.7 < sum(person.is_known for person in everybody) / len(everybody) < 0.9
     slips = {slip for person in everybody for slip in said(person, [person], Random(person.key)).slips}
     assert len(slips) > 10
+
+
+def test_in_the_register_no_two_have_one_nam() -> None:
+    """As of these households the 815th and the 855th would have by chance."""
+    register = Register(40, 860)
+    made, listed = (
+        [person for household in range(860) for person in each(40, household)] for each in (people, register)
+    )
+    assert len({person.nam for person in made}) < len(made) == len({person.nam for person in listed})
+    assert [replace(person, nam="") for person in made] == [replace(person, nam="") for person in listed]
+    assert all((read := read_ramq(person.nam)) is not None and read.checks for person in listed)
+
+
+def test_a_fictional_person_is_asked_for_as_they_are_and_as_they_became() -> None:
+    person = {
+        "Who": "0_2",
+        "FamilyName": "Kofron",
+        "GivenName": "Diana",
+        "MiddleInitial": "P",
+        "Sex": "Female",
+        "BirthDate": "05/06/1994",
+        "Number": "5112",
+        "Street": "145th st",
+        "Flat": "",
+    }
+    assert document(person) == {
+        "CrmId": "0_2",
+        "FamilyName": "Kofron",
+        "GivenNames": "Diana P",
+        "Sex": "F",
+        "BirthDate": "1994-05-06",
+        "Address": "5112 145th st",
+    }
+    known = identity_of(Patient.model_validate(document(person)), TODAY)
+    crm = Memory([("0_2", known)])
+    found = crm.ask(query(person, {"0_2"}).asked).answer(FIRST)
+    assert (found.state, found.crm_id) == (State.Matched, "0_2")
+    assert query(person, set()).crm_id is None
+    damaged = query({**person, "BirthDate": "13/45/1994", "Sex": ""}, {"0_2"}).asked
+    assert (damaged.birth_date, damaged.sex) == (None, "")
 
 
 @pytest.fixture

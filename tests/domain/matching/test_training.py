@@ -38,6 +38,12 @@ def test_weights_follow_what_is_seen() -> None:
     assert careless["Sex.Different"] > clean["Sex.Different"]
 
 
+def test_several_studies_of_one_person_are_not_those_of_strangers() -> None:
+    once, often = (learn(examples(24) * times, FIRST, version="x").weights for times in (1, 5))
+    for name in ("Identifier.Same", "Phone.Same"):
+        assert often[name] > once[name] - 0.1
+
+
 def test_a_learnt_model_keeps_thresholds_and_shares() -> None:
     model = learn(examples(40), FIRST, version="next")
     document, first = model.to_json(), FIRST.to_json()

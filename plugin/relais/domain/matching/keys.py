@@ -16,7 +16,7 @@ from relais.domain.matching.identity import Identity
 from relais.domain.matching.names import NameParts
 from relais.domain.matching.phonetic import fonem
 
-VERSION = 1
+VERSION = 2
 """Of what people are found by: raised where somebody would get other keys, though read as before."""
 
 MOST_SOUNDS = 12
@@ -50,9 +50,11 @@ class Kind(StrEnum):
     FamilyAndDate = "FamilyAndDate"
     NamesAndYear = "NamesAndYear"
     NamesAndDay = "NamesAndDay"
+    Names = "Names"  # of those whose birth date the CRM does not have
     DateAndCode = "DateAndCode"
     NameAndHome = "NameAndHome"
     NameAndCode = "NameAndCode"
+    Home = "Home"  # with its flat and its postal code: of who lives there, whatever they are called
 
 
 Key = tuple[Kind, str]
@@ -72,7 +74,9 @@ def keys_of(identity: Identity) -> frozenset[Key]:
         by_given = _sounds(name.given) & given
         pairs.update(_pair(*both) for both in product(by_family, by_given or given))
     born = () if identity.birth_date is None else (identity.birth_date,)
-    return frozenset(_keys(identity, family, given, pairs, born))
+    undated = () if born else _undated(pairs)
+    at_home = _at_home(identity, family | given, born)
+    return frozenset((*_keys(identity, family, given, pairs, born), *undated, *at_home))
 
 
 def keys_asked(identity: Identity) -> frozenset[Key]:
@@ -84,7 +88,8 @@ def keys_asked(identity: Identity) -> frozenset[Key]:
     every = family | given
     pairs = {_pair(*both) for both in combinations(every, 2)} | {(sound, sound) for sound in family & given}
     born = () if identity.birth_date is None else _either_way(identity.birth_date)
-    return frozenset(_keys(identity, every, every, pairs, born))
+    keys = _keys(identity, every, every, pairs, born)
+    return frozenset((*keys, *_undated(pairs), *_at_home(identity, every, born)))
 
 
 def keys_of_years(identity: Identity, years: Iterable[int]) -> frozenset[Key]:
@@ -111,14 +116,24 @@ def _keys(
         for one, other in pairs:
             yield Kind.NamesAndYear, f"{one} {other} {year}"
             yield Kind.NamesAndDay, f"{one} {other} {month_and_day}"
-    homes = {home for address in identity.addresses if (home := _home(address))}
+
+
+def _undated(pairs: Iterable[Pair]) -> Iterator[Key]:
+    for one, other in pairs:
+        yield Kind.Names, f"{one} {other}"
+
+
+def _at_home(identity: Identity, sounds: Iterable[str], born: Iterable[date]) -> Iterator[Key]:
+    homes = {address: home for address in identity.addresses if (home := _home(address))}
     codes = {*identity.postal_codes, *map(_last_number, identity.addresses)} - {""}
     for day, code in product(born, codes):
         yield Kind.DateAndCode, f"{day.isoformat()} {code}"
-    for sound, home in product({*family, *given}, homes):
+    for sound, home in product(sounds, {*homes.values()}):
         yield Kind.NameAndHome, f"{sound} {home}"
-    for sound, code in product({*family, *given}, codes):
+    for sound, code in product(sounds, codes):
         yield Kind.NameAndCode, f"{sound} {code}"
+    for (address, home), code in product(homes.items(), codes):
+        yield Kind.Home, f"{home} {' '.join(sorted(_numbers(address) - codes))} {code}"
 
 
 def _home(address: str) -> str:
@@ -129,10 +144,15 @@ def _home(address: str) -> str:
     return f"{number} {fonem(name)}" if number and name else ""
 
 
+def _numbers(address: str) -> frozenset[str]:
+    """The house's, and the flat's."""
+    return frozenset(word for word in address.split() if word[0].isdigit())
+
+
 def _last_number(address: str) -> str:
-    """The postal code where there is one, for it is written last."""
-    words = address.split()[1:]
-    return next((word for word in reversed(words) if len(word) >= SHORTEST_CODE and any(map(str.isdigit, word))), "")
+    """The postal code where there is one, for it is written last; none where one digit is all of it, as in 00000."""
+    words = [word for word in address.split()[1:] if len(word) >= SHORTEST_CODE and any(map(str.isdigit, word))]
+    return words[-1] if words and len({*words[-1]}) > 1 else ""
 
 
 def _sounds_by_side(identity: Identity) -> tuple[frozenset[str], frozenset[str]]:

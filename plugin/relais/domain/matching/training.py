@@ -189,12 +189,20 @@ def _by_chance(examples: Sequence[Example], model: Model) -> Mapping[str, float]
 
 
 def _strangers(examples: Sequence[Example], model: Model) -> Iterator[list[tuple[Feature, Level]]]:
-    known = [(place, each.identity) for place, one in enumerate(examples) for each in one.question.candidates]
+    """Who was asked for beside a candidate of another question, but not one that is likely: a patient returns."""
+    likely = [_likely(each, model) for each in examples]
+    known = [(place, each) for place, one in enumerate(examples) for each in one.question.candidates]
     random = Random(len(known))  # the same for the same examples
     for _ in range(min(CHANCE_PAIRS, (len(examples) - 1) * len(known))):
         asked = random.randrange(len(examples))
-        of, identity = known[random.randrange(len(known))]
-        if of != asked:
+        of, candidate = known[random.randrange(len(known))]
+        if of != asked and candidate.crm_id not in likely[asked]:
             question = examples[asked].question
-            weights = weigh(question.asked, identity, model, question.counts)
+            weights = weigh(question.asked, candidate.identity, model, question.counts)
             yield [(each.field, each.level) for each in weights]
+
+
+def _likely(example: Example, model: Model) -> frozenset[str]:
+    """The ids of those whom it may mean."""
+    found = example.question.answer(model).candidates
+    return frozenset(each.crm_id for each in found if each.posterior >= model.review)
