@@ -47,17 +47,21 @@ def register(orthanc: Any, house: House, token: str) -> None:
             log.exception("Relais could not follow Orthanc's start or stop")
 
     orthanc.RegisterOnChangeCallback(on_change)
-    answer = callback_of(house)
-    # Plugin 5.0 gives back at its end a reference to this callback that it never took: one more is taken here.
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(answer))
-    orthanc.RegisterRestCallback(PATTERN, answer)
+    _serve(orthanc, PATTERN, callback_of(house))
+    _serve(orthanc, WHO_ASKS, who_asks_of(house))
     orthanc.ExtendOrthancExplorer(EXPLORER)
-    orthanc.RegisterRestCallback(WHO_ASKS, who_asks_of(house))
     if not house.relais.surroundings.serves_worklist and hasattr(orthanc, "RegisterWorklistCallback"):
         orthanc.RegisterWorklistCallback(worklist_of(house))
     if hasattr(orthanc, "RegisterMoveCallback"):
         orthanc.RegisterMoveCallback(move_of(house))
     guard.stand(orthanc, token)
+
+
+def _serve(orthanc: Any, pattern: str, answer: Any) -> None:
+    """Have requests whose path is of this pattern answered."""
+    # Plugin 5.0 gives back at its end a reference to the callback that it never took: one more is taken here.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(answer))
+    orthanc.RegisterRestCallback(pattern, answer)
 
 
 def worklist_of(house: House) -> Any:

@@ -24,8 +24,6 @@ ERRORS: Mapping[str, str] = {
     "rejected-protocol": _("It rejects the association: it speaks another protocol."),
     "rejected-without-reason": _("It rejects the association and does not say why."),
     "no-query": _("It accepts the association, but no questions or retrievals: it must be allowed there."),
-    "no-c-get": _("This Orthanc does not fetch by C-GET: set Retrieve to C-MOVE, or install 1.12.6 or later."),
-    "get-failed": _("The retrieval by C-GET failed."),
     "not-dicomweb": _("What it answers is not DICOMweb: check Url."),
     "level-not-asked": _("It is not asked at this level (Levels)."),
     "disordered": _("Its answers were mixed up on their way; ask again."),

@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGLosslessSV1
 from pynetdicom import AE
 
 from relais.configuration.sources import DicomSource
@@ -166,14 +168,41 @@ def test_a_source_that_takes_nobody_now_is_as_one_out_of_reach(here: StorageScp)
     assert (trouble.error_class, trouble.unreachable) == (ErrorClass.Transient, True)
 
 
-def test_c_get_takes_an_orthanc_that_has_it(here: StorageScp, orthanc_factory: OrthancFactory) -> None:
+def test_what_comes_by_c_get_is_in_orthanc(here: StorageScp, orthanc_factory: OrthancFactory) -> None:
     server = orthanc_factory().start()
-    version = server.rest.get("/system")["Version"]
-    if tuple(map(int, version.split("."))) >= (1, 12, 6):
-        pytest.skip("this Orthanc has it")
-    study = make_study()
+    study = make_study(modality="CT", series=2, instances=3)
+    pressed = make_study()
+    image = pressed.instances[0]
+    image.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+    image.PixelData = encapsulate([bytes(64)])
+    image["PixelData"].is_undefined_length = True
+    (first, second, *_), quiet, stopping = study.instances, lambda _done, _total: None, threading.Event()
+    wanted = (first.SOPInstanceUID, second.SOPInstanceUID)
     client = Orthanc(server.url)
-    with asked("H", study, here=here, orthanc=client, Retrieve="C-GET") as (_, pacs), pytest.raises(AskingError) as no:
-        fetch(pacs, study)
-    client.close()
-    assert (no.value.code, no.value.error_class) == ("no-c-get", ErrorClass.Configuration)
+    with closing(client), asked("H", study, pressed, here=here, orthanc=client, Retrieve="C-GET") as (simulator, pacs):
+        pacs.retrieve(study.uid, first.SeriesInstanceUID, wanted, progress=quiet, stopping=stopping)
+        assert server.sop_instance_uids(study.uid) == sorted(wanted)
+        pacs.retrieve(study.uid, first.SeriesInstanceUID, progress=quiet, stopping=stopping)
+        series = {each.SOPInstanceUID for each in study.instances if each.SeriesInstanceUID == first.SeriesInstanceUID}
+        assert set(server.sop_instance_uids(study.uid)) == series | set(wanted)
+        assert fetch(pacs, study).completed == 6
+        assert server.sop_instance_uids(study.uid) == study.sop_instance_uids
+        assert fetch(pacs, pressed).completed == 1
+        (stored,) = server.rest.post("/tools/lookup", image.SOPInstanceUID.encode())
+        assert server.rest.get(f"{stored['Path']}/metadata/TransferSyntax").decode() == JPEGLosslessSV1
+        for _ in range(12):  # more than the associations that it takes at once
+            fetch(pacs, make_study())
+        simulator.alters = lambda row: row.__delitem__("SOPClassUID") if "SOPClassUID" in row else None
+        again = make_study(modality="CT")
+        simulator.hold(again.instances)
+        assert fetch(pacs, again).completed == 1
+
+
+def test_what_orthanc_does_not_take_by_c_get_is_told(here: StorageScp, orthanc_factory: OrthancFactory) -> None:
+    server = orthanc_factory().start()
+    client, study = Orthanc(server.url), make_study(instances=2)
+    with closing(client), asked("H", study, here=here, orthanc=client, Retrieve="C-GET") as (_, pacs):
+        server.stop()
+        with pytest.raises(AskingError) as failed:
+            fetch(pacs, study)
+    assert (failed.value.code, failed.value.error_class) == ("A702", ErrorClass.Transient)

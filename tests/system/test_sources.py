@@ -64,6 +64,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 "intelepacs": source("INTELEPACS", intelepacs.port, Profile="IntelePACS", Limit=40),
                 "dcmqrscp": source("DCMQRSCP", dcmqrscp.port),
                 "orthanc": source("PACS", orthanc.dicom_port, Profile="Orthanc"),
+                "dcmqrscp-get": source("DCMQRSCP", dcmqrscp.port, Retrieve="C-GET"),
+                "orthanc-get": source("PACS", orthanc.dicom_port, Profile="Orthanc", Retrieve="C-GET"),
                 "web": {"Kind": "DicomWeb", "Profile": "Orthanc", "Url": f"{orthanc.url}/dicom-web/"},
                 "dead": source("DEAD", free_port(), TimeoutSeconds=1),
                 "refusing": source("STRICT", strict.port, TimeoutSeconds=10),
@@ -96,7 +98,8 @@ def test_all_are_asked_at_once_and_their_answers_merged(world: World) -> None:
         each.StudyDescription = "Après"
     world.hold("intelepacs", both)
     began = time.monotonic()
-    answer = world.router.query({"PatientID": "MERGED-1", "PatientName": "", "StudyDescription": ""})
+    keys = {"PatientID": "MERGED-1", "PatientName": "", "StudyDescription": ""}
+    answer = world.router.query(keys, Sources=[*ALL, "dead", "refusing"])
     assert time.monotonic() - began < 10
     assert {name: states(answer)[name] for name in ALL} == dict.fromkeys(ALL, "Answered")
     assert (states(answer)["dead"], states(answer)["refusing"]) == ("Unreachable", "Refused")
@@ -132,6 +135,15 @@ def test_a_study_is_found_at_every_level_and_fetched_whole(world: World, name: s
     assert world.router.ask(f"studies/{study.uid}")["Origin"]["Source"] == name
     back = world.router.delivery(study.uid, "back")
     assert (back is None) == (name == "intelepacs"), "nothing is sent back to where it came from"
+
+
+@pytest.mark.parametrize("name", ["dcmqrscp", "orthanc"])
+def test_a_study_is_fetched_whole_by_c_get(world: World, name: str) -> None:
+    study = make_study(modality="CT", series=2, instances=3)
+    world.hold(name, study)
+    done = world.router.wait_for_import(world.router.begin_import(f"{name}-get", study.uid))
+    assert (done["State"], done["Expected"], done["Received"]) == ("Completed", 6, 6)
+    assert world.router.sop_instance_uids(study.uid) == study.sop_instance_uids
 
 
 def test_every_source_is_tested_with_a_real_question(world: World) -> None:

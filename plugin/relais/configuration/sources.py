@@ -126,7 +126,7 @@ class SourceCommon(Document):
     windows: tuple[Window, ...] = Field(
         default=(),
         description="When studies may be fetched that no person asked for, in the time zone of its Clinic; always if "
-        "not given.",
+        "profile's if not given.",
         examples=[[{"From": "19:00", "To": "07:00"}]],
     )
     studies_per_hour: Annotated[Whole, Field(ge=1, le=1_000_000)] | None = Field(
@@ -189,7 +189,8 @@ class DicomSource(DicomAccess, SourceCommon):
     )
     retrieve: Annotated[Retrieval, OneOf(Retrieval)] | None = Field(
         default=None,
-        description="How studies are fetched: C-MOVE or C-GET, which takes Orthanc 1.12.6; the profile's if not given.",
+        description="How studies are fetched: C-MOVE, or C-GET, for which it need not know our address; the "
+        "profile's if not given.",
         examples=["C-MOVE"],
     )
     move_to: Aet | None = Field(

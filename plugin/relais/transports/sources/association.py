@@ -60,9 +60,22 @@ class Peer:
 class Line:
     """An association, open inside `with`; every failure is an AskingError, a stop InterruptedError."""
 
-    def __init__(self, peer: Peer, services: Sequence[str | tuple[str, str]], *, silence: float, until: Until) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        services: Sequence[str | tuple[str, str]],
+        *,
+        silence: float,
+        until: Until,
+        keep: Callable[[bytes], int] | None = None,
+    ) -> None:
+        """`services`: SOP classes, or such with a transfer syntax. `keep`: takes the images that come by C-GET.
+
+        It is given each as a file, and answers the status.
+        """
         self._peer = peer
         self._services = services
+        self._keep = keep
         self._silence = silence
         self._until = until
         self._association: Association | None = None
@@ -128,6 +141,16 @@ class Line:
                 return
         raise self._broken()
 
+    def get(self, model: str, keys: Dataset) -> Iterator[Dataset]:
+        """Have it sent on this association; yields as `move` does."""
+        association, message = self._next()
+        for status, _ in association.send_c_get(keys, model, msg_id=message):
+            code = self._status(status)
+            yield status
+            if code not in PENDING:
+                return
+        raise self._broken()
+
     def takes(self, sop_class: str, syntax: str) -> bool:
         """Whether the peer accepted images of this class in this transfer syntax."""
         accepted = () if self._association is None else self._association.accepted_contexts
@@ -172,7 +195,7 @@ class Line:
         return self._associate()
 
     def _associate(self) -> Association:
-        from pynetdicom import AE, _config, evt
+        from pynetdicom import AE, _config, build_role, evt
 
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # names of patients, and slow
         _config.STORE_SEND_CHUNKED_DATASET = True  # files go as they are, and piece by piece
@@ -184,13 +207,18 @@ class Line:
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = patience
         for each in self._services:
             entity.add_requested_context(*([each] if isinstance(each, str) else each))
+        handlers: list[Any] = [(evt.EVT_CONN_OPEN, self._opened)]
+        images = {each[0] for each in self._services if not isinstance(each, str)} if self._keep else set()
+        if images:
+            handlers.append((evt.EVT_C_STORE, self._kept))
         began = time.monotonic()
         association = entity.associate(
             self._peer.host,
             self._peer.port,
             ae_title=self._peer.aet,
             tls_args=tls_of(self._peer),
-            evt_handlers=[(evt.EVT_CONN_OPEN, self._opened)],
+            evt_handlers=handlers,
+            ext_neg=[build_role(each, scp_role=True) for each in sorted(images)] or None,
         )
         if not association.is_established:
             self._check()
@@ -209,6 +237,9 @@ class Line:
         with suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connection = connection
+
+    def _kept(self, event: evt.Event) -> int:
+        return 0 if self._keep is None else self._keep(event.encoded_dataset())
 
     def _watch(self) -> None:
         while not self._over.wait(LOOK):

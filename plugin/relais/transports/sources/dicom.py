@@ -1,8 +1,9 @@
-"""A source that speaks DICOM: C-FIND, and C-MOVE to our Orthanc, or C-GET by it (PS3.4 annex C)."""
+"""A source that speaks DICOM: C-FIND, and C-MOVE to our Orthanc, or C-GET by ourselves (PS3.4 annex C)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydicom import config
@@ -13,12 +14,10 @@ from pydicom.dataset import Dataset
 
 from relais.configuration.sources import CharacterSet, DicomSource, Retrieval, Root
 from relais.domain.charsets import ASCII, Codecs, codecs_named, guess_text
-from relais.domain.querying import RETURNED, Answer, Level, SourceState, is_cut, is_uid, matches, ways
-from relais.domain.retry import ErrorClass
+from relais.domain.querying import RETURNED, Answer, Level, is_cut, is_uid, matches, ways
 from relais.errors import OrthancError, OrthancUnavailableError
-from relais.transports.dimse import details_of
 from relais.transports.modality import Modality
-from relais.transports.port import OrthancApi, SendingError, Stop
+from relais.transports.port import OrthancApi, Stop
 from relais.transports.probes import Ourselves
 from relais.transports.sources.association import (
     CANCELED,
@@ -31,9 +30,9 @@ from relais.transports.sources.association import (
     reach,
     refused,
 )
+from relais.transports.sources.getting import keep, proposed
 from relais.transports.sources.port import (
     PROBE_SECONDS,
-    AskingError,
     Ended,
     Listed,
     Progress,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIND = {Root.Study: "1.2.840.10008.5.1.4.1.2.2.1", Root.Patient: "1.2.840.10008.5.1.4.1.2.1.1"}
+GET = {Root.Study: "1.2.840.10008.5.1.4.1.2.2.3", Root.Patient: "1.2.840.10008.5.1.4.1.2.1.3"}
 MOVE = {Root.Study: "1.2.840.10008.5.1.4.1.2.2.2", Root.Patient: "1.2.840.10008.5.1.4.1.2.1.2"}
 FOREVER = 86_400.0
 """Seconds that a retrieval may take, as long as the source goes on telling that it works."""
@@ -54,8 +54,6 @@ LONG = 60
 """Images from which on a series is listed by Orthanc."""
 MOST_SINGLE = 5000
 """Images that are asked for one by one where the list of their series was cut."""
-GET_SINCE = (1, 12, 6)
-"""Orthanc's first version that fetches by C-GET."""
 _CHARACTER_SET = 0x00080005
 
 
@@ -73,7 +71,6 @@ class DicomPacs:
         there: dict[str, Any] = {"aet": source.aet, "host": source.host, "port": source.port, "tls": source.tls}
         there |= {"local_aet": local_aet}
         self._asking = Modality(orthanc, f"relais-asked-{name}", timeout=self._manners.timeout, **there)
-        self._fetching = Modality(orthanc, f"relais-fetched-{name}", timeout=self._manners.retrieve_timeout, **there)
 
     def find(
         self, level: Level, keys: Mapping[str, str], *, limit: int, seconds: float, stopping: Stop, take: Take
@@ -112,20 +109,20 @@ class DicomPacs:
         stopping: Stop,
     ) -> Retrieved:
         """See `port.Source`."""
-        if self._manners.retrieve is Retrieval.Get:
-            return self._get(study, series, instances, progress, stopping)
         until = Until(stopping, FOREVER)
+        root, gets = self._manners.root, self._manners.retrieve is Retrieval.Get
         keys = {"StudyInstanceUID": study, **({} if series is None else {"SeriesInstanceUID": series})}
-        services = [MOVE[self._manners.root]]
-        if self._manners.root is Root.Patient:
-            with self._line(FIND[Root.Patient], until) as line:
+        services: list[str | tuple[str, str]] = [GET[root] if gets else MOVE[root]]
+        if gets or root is Root.Patient:
+            with self._line(FIND[root], until) as line:
                 keys |= self._patient(line, study)
-        with Line(self._peer, services, silence=self._manners.retrieve_timeout, until=until) as line:
+                services += proposed(self._classes(line, keys)) if gets else []
+        silence, taking = self._manners.retrieve_timeout, partial(keep, self._orthanc) if gets else None
+        with Line(self._peer, services, silence=silence, until=until, keep=taking) as line:
             if not instances:
-                level = Level.Study if series is None else Level.Series
-                return self._move(line, level, keys, progress)
+                return self._fetch(line, Level.Study if series is None else Level.Series, keys, progress)
             each_by_itself = [
-                self._move(line, Level.Instance, {**keys, "SOPInstanceUID": uid}, _quiet) for uid in instances
+                self._fetch(line, Level.Instance, {**keys, "SOPInstanceUID": uid}, _quiet) for uid in instances
             ]
         return _together(each_by_itself, len(instances), progress)
 
@@ -242,12 +239,24 @@ class DicomPacs:
                 self._ask(line, Level.Instance, asked, 1_000_000, found.append)
                 uids.update(dict.fromkeys(each["SOPInstanceUID"] for each in found))
 
-    def _move(self, line: Line, level: Level, keys: Mapping[str, str], progress: Progress) -> Retrieved:
-        """One C-MOVE: level and unique keys, nothing else (section C.4.2.1.4.1)."""
-        question = _identifier(level, keys, self._manners.character_set)
+    def _classes(self, line: Line, keys: Mapping[str, str]) -> set[str]:
+        """The SOP classes of a study's images, or a series', as far as the source tells."""
+        series: list[Answer] = []
+        images: list[Answer] = []
+        self._ask(line, Level.Series, {"SeriesInstanceUID": "", **keys}, MOST_SINGLE, series.append)
+        for each in series:
+            asked = {**keys, "SeriesInstanceUID": each["SeriesInstanceUID"], "SOPInstanceUID": "", "SOPClassUID": ""}
+            self._ask(line, Level.Instance, asked, 1_000_000, images.append)
+        return {each["SOPClassUID"] for each in images if is_uid(each.get("SOPClassUID", ""))}
+
+    def _fetch(self, line: Line, level: Level, keys: Mapping[str, str], progress: Progress) -> Retrieved:
+        """One C-MOVE or C-GET: level and unique keys, nothing else (sections C.4.2.1.4.1 and C.4.3.1.3.1)."""
+        root, question = self._manners.root, _identifier(level, keys, self._manners.character_set)
+        gets = self._manners.retrieve is Retrieval.Get
+        answers = line.get(GET[root], question) if gets else line.move(MOVE[root], question, self._move_to)
         told: dict[str, int] = {}
         status = SUCCESS
-        for answer in line.move(MOVE[self._manners.root], question, self._move_to):
+        for answer in answers:
             status = int(answer.Status)
             told |= counts(answer)
             if status in PENDING:
@@ -261,31 +270,6 @@ class DicomPacs:
             warnings=told.get("warnings", 0),
             status=f"{status:04X}",
         )
-
-    def _get(
-        self, study: str, series: str | None, instances: Sequence[str], progress: Progress, stopping: Stop
-    ) -> Retrieved:
-        """C-GET as a job of Orthanc, whose success before 1.12.10 says nothing: what arrived is counted by others."""
-        if _version(self._orthanc.get("/system").get("Version", "")) < GET_SINCE:
-            text = "this Orthanc does not fetch by C-GET"
-            raise AskingError(SourceState.Refused, ErrorClass.Configuration, "no-c-get", text)
-        self.probe()
-        parent = {"StudyInstanceUID": study, **({} if series is None else {"SeriesInstanceUID": series})}
-        level = Level.Instance if instances else Level.Study if series is None else Level.Series
-        resources = [{**parent, "SOPInstanceUID": uid} for uid in instances] or [parent]
-        request: Mapping[str, Any] = {"Level": level.value, "Resources": resources, "Synchronous": False}
-        try:
-            job = self._fetching.ask("get", request)["ID"]
-            ending = self._fetching.follow(job, 100, lambda percent: progress(percent, 100), stopping)
-        except OrthancError as error:
-            raise AskingError(
-                SourceState.Refused, ErrorClass.Transient, str(error.status), details_of(error)
-            ) from error
-        except SendingError as error:
-            raise AskingError(SourceState.Refused, error.error_class, error.code, error.text) from error
-        if ending.details is not None:
-            raise AskingError(SourceState.Refused, ErrorClass.Transient, "get-failed", ending.details)
-        return Retrieved(completed=-1, failed=0, warnings=0, status="0000")
 
 
 def _identifier(level: Level, keys: Mapping[str, str], character_set: CharacterSet) -> Dataset:
@@ -344,12 +328,6 @@ def _person(answer: Answer) -> str:
 def _count(answer: Answer) -> int | None:
     text = answer.get("NumberOfSeriesRelatedInstances", "")
     return int(text) if text.isdecimal() else None
-
-
-def _version(text: str) -> tuple[int, ...]:
-    """Orthanc's version; a build from its main line is newer than all."""
-    parts = text.partition("-")[0].split(".")
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else (99,)
 
 
 def _quiet(_through: int, _total: int) -> None:
