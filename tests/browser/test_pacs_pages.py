@@ -70,6 +70,22 @@ def test_all_pacs_are_asked_and_what_is_found_is_imported(pacs: BesidePacs, open
     expect(page.get_by_text("Every image that the PACS has is here.")).to_be_visible()
 
 
+def test_one_series_is_looked_at_and_imported(pacs: BesidePacs, open_page: OpenPage) -> None:
+    page = open_page(app(pacs, "/search"), user="olga")
+    search(page, "tremblay, ém")
+    page.locator(f"tr[data-id='{pacs.prior.uid}']").get_by_role("button", name="Series …").click()
+    dialog = page.get_by_role("dialog", name="Series of this study")
+    expect(dialog).to_contain_text("Answered hospital")
+    expect(dialog.locator("tbody tr")).to_have_count(1)
+    expect(dialog.locator("tbody tr td.amount")).to_have_text("8")
+    page.screenshot(path=screenshots() / "search-series-en-light.png")
+    dialog.get_by_role("button", name="Import").click()
+    because(page, "this series alone")
+    expect(page.get_by_text("The import has begun")).to_be_visible()
+    page.goto(app(pacs, "/imports"))
+    expect(page.locator("#rows tr").filter(has_text="this series alone")).to_contain_text("8 of 8")
+
+
 def test_what_did_not_come_is_named(pacs: BesidePacs, open_page: OpenPage) -> None:
     study = pacs.films_there
     order = {"Source": "strict", "Studies": [study.uid], "Route": False, "Reason": "for the record"}
@@ -111,8 +127,8 @@ def test_the_day_shows_what_became_of_its_orders(pacs: BesidePacs, open_page: Op
     page.get_by_role("button", name="Choose its order").click()
     page.get_by_label("Which order?").select_option("A-2")
     because(page, "its machine had no worklist")
-    eventually(lambda: page.reload() and page.get_by_role("button", name="Take the order back").count())
-    expect(page.get_by_role("link", name="A-2", exact=True)).to_be_visible()
+    eventually(lambda: page.reload() and page.get_by_role("link", name="A-2", exact=True).count())
+    expect(page.get_by_role("button", name="Take the order back")).to_be_visible()
     page.goto(app(pacs, "/worklist"))
     expect(rows.filter(has_text="A-2")).to_contain_text("Completed")
     expect(strays).to_be_hidden()

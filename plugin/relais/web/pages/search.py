@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 
 from relais.database import queries
 from relais.domain.document import Document, Name
-from relais.domain.querying import SourceState, range_text
+from relais.domain.querying import Level, SourceState, range_text
 from relais.domain.states import FETCHING
 from relais.errors import UnknownError
 from relais.retrieval.queries import Query
@@ -131,6 +131,38 @@ def search_begin() -> str:
     return render_template("search-answers.html", **_shown(query))
 
 
+class SeriesOf(Document):
+    """The study whose series are looked for, and where."""
+
+    source: Name = Field(description="The PACS that is asked.")
+    study_instance_uid: str = Field(
+        alias="StudyInstanceUID", pattern=r"^[0-9.]{1,64}$", description="The study whose series are wanted."
+    )
+
+
+@pages.get("/search/series")
+@requires(Permission.AskSources)
+def search_series() -> str:
+    """What series a study has at one PACS: asked now."""
+    wanted = read_query(request, SeriesOf)
+    keys = {"StudyInstanceUID": wanted.study_instance_uid}
+    query = api.start(current_call(), api.QueryBody(level=Level.Series, query=keys, sources=(wanted.source,)))
+    query.wait(AT_FIRST)
+    return render_template("search-series.html", **_series(query))
+
+
+@pages.get("/search/series/<query_id>/live")
+@requires(Permission.AskSources)
+def search_series_live(query_id: str) -> str:
+    """Those that were answered so far."""
+    call = current_call()
+    try:
+        query = call.relais.retrieval.queries.get(query_id, call.caller.name)
+    except UnknownError:
+        return render_template("search-gone.html")
+    return render_template("search-series.html", **_series(query))
+
+
 @pages.get("/search/<query_id>/live")
 @requires(Permission.AskSources)
 def search_live(query_id: str) -> str:
@@ -141,6 +173,22 @@ def search_live(query_id: str) -> str:
     except UnknownError:
         return render_template("search-gone.html")
     return render_template("search-answers.html", **_shown(query))
+
+
+def _series(query: Query) -> dict[str, Any]:
+    answer = api.answer_of(query, current_call().texts.language)
+    (source,) = answer.sources
+    return {
+        "id": query.id,
+        "running": answer.state == "Running",
+        "source": source,
+        "series": sorted(answer.answers, key=lambda each: _rank(each.get("SeriesNumber"))),
+    }
+
+
+def _rank(text: str | None) -> int:
+    """A number by which to sort; what is none comes last."""
+    return int(text) if text is not None and text.isdecimal() else 1 << 31
 
 
 def _shown(query: Query) -> dict[str, Any]:

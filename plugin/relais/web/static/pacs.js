@@ -10,29 +10,44 @@ const sourceOf = (row) => {
 
 // One order for each source; the page then shows how far each study is.
 function importRows(rows) {
+  const { one, many } = importing.dataset;
   const bySource = new Map(rows.map((row) => [sourceOf(row), rows.filter((each) => sourceOf(each) === sourceOf(row))]));
+  const orders = [...bySource].map(([source, all]) => [source, { Studies: all.map((row) => row.dataset.id) }, all.length]);
+  order(rows.length === 1 ? one : many.replace("%count%", rows.length), orders);
+}
+
+function importSeries({ importSeries: series, study, source }) {
+  document.getElementById("series").close();
+  const wanted = { Series: [{ StudyInstanceUID: study, SeriesInstanceUID: series }] };
+  order(importing.dataset.series, [[source, wanted, 1]]);
+}
+
+function order(title, orders) {
   const form = importing.querySelector("form");
-  const { one, many, begun, to } = importing.dataset;
-  document.getElementById("import-title").textContent = rows.length === 1 ? one : many.replace("%count%", rows.length);
-  document.getElementById("import-from").textContent = [...bySource].map(([source, all]) => `${source} (${all.length})`).join(", ");
+  const { begun, to } = importing.dataset;
+  document.getElementById("import-title").textContent = title;
+  document.getElementById("import-from").textContent = orders.map(([source, , amount]) => `${source} (${amount})`).join(", ");
   form.reset();
   form.onsubmit = async () => {
     const { reason, priority, route } = form.elements;
-    for (const [source, all] of bySource) {
-      const order = {
-        Source: source,
-        Studies: all.map((row) => row.dataset.id),
-        Route: route.checked,
-        Priority: priority.value,
-        Reason: reason.value,
-      };
-      await post(to, order).then(() => toast(begun), (error) => toast(error.message, { wrong: true }));
+    for (const [source, wanted] of orders) {
+      const said = { Source: source, ...wanted, Route: route.checked, Priority: priority.value, Reason: reason.value };
+      await post(to, said).then(() => toast(begun), (error) => toast(error.message, { wrong: true }));
     }
     selectNone();
     pollNow();
   };
   importing.showModal();
   form.elements.reason.focus();
+}
+
+// What series a study has at the PACS that is chosen beside it.
+function showSeries(button) {
+  const of = { Source: sourceOf(rowOf(button)), StudyInstanceUID: button.dataset.seriesOf };
+  const list = document.getElementById("series-list");
+  list.replaceChildren();
+  document.getElementById("series").showModal();
+  htmx.ajax("GET", `${button.dataset.at}?${new URLSearchParams(of)}`, { target: list, swap: "innerHTML" });
 }
 
 function tellPicked() {
@@ -47,6 +62,8 @@ document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   if ("import" in button.dataset) importRows([rowOf(button)]);
+  else if ("importSeries" in button.dataset) importSeries(button.dataset);
+  else if ("seriesOf" in button.dataset) showSeries(button);
   else if ("importSelected" in button.dataset) importRows(boxes(":checked").map(rowOf));
 });
 
