@@ -57,7 +57,10 @@ class Examiner:
             journal=self._journal,
             configuration=configuration,
             ourselves=ours,
-            sources={name: open_source(Orthanc(""), name, each, ours) for name, each in configuration.sources.items()},
+            sources={
+                name: open_source(Orthanc("http://127.0.0.1:9"), name, each, ours)
+                for name, each in configuration.sources.items()
+            },
             stopping=self.stopping,
         )
 
