@@ -165,3 +165,17 @@ class TestTls(Servers):
             with pytest.raises(SendingError) as raised:
                 way.probe()
         assert (raised.value.error_class, raised.value.unreachable) == (ErrorClass.Transient, True)
+
+    def test_no_question_waits_a_minute_for_a_handshake(
+        self, secured: Orthanc, authorities: Authorities, items: list[Item]
+    ) -> None:
+        with ArchiveScp("VNA", tls=authorities.peer()) as vna, Proxy(vna.port) as proxy:
+            way = dicom_transport(secured, proxy.port, Tls=True)
+            assert lost(way, items) == uids(items)
+            proxy.fault = Fault.BLACK_HOLE
+            for ask in (way.missing, way.commit):
+                began = monotonic()
+                with pytest.raises(SendingError) as raised:
+                    ask(items)
+                assert raised.value.unreachable
+                assert monotonic() - began < 30, "Orthanc alone would wait 60 seconds"

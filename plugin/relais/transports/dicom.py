@@ -210,7 +210,6 @@ class DicomTransport:
     def _why(self, error: SendingError) -> SendingError:
         """Why there is no association: over TLS, what Orthanc, asked to say hello, finds out."""
         if self._peer.tls and error.error_class is ErrorClass.Transient:
-            self._peer.probe()
             try:
                 self._peer.ask("echo", {})
             except OrthancError as refused:

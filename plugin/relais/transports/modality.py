@@ -97,7 +97,9 @@ class Modality:
         self._compared = modalities
 
     def ask(self, route: str, request: Mapping[str, Any]) -> Any:
-        """POST a request about the peer, and read the answer; raises OrthancError."""
+        """POST a request about the peer, and read the answer; raises OrthancError, and SendingError as `probe` does."""
+        if self.tls and request.get("Synchronous", True):  # a job can be left to itself, this answer is waited for
+            self.probe()
         self.define()
         return self._orthanc.post(f"{self._path}/{route}", {**request, **self._caller, "Timeout": self._timeout})
 

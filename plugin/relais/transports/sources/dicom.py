@@ -17,7 +17,7 @@ from relais.domain.charsets import ASCII, Codecs, codecs_named, guess_text
 from relais.domain.querying import RETURNED, Answer, Level, is_cut, is_uid, matches, ways
 from relais.errors import OrthancError, OrthancUnavailableError
 from relais.transports.modality import Modality
-from relais.transports.port import OrthancApi, Stop
+from relais.transports.port import OrthancApi, SendingError, Stop
 from relais.transports.probes import Ourselves
 from relais.transports.sources.association import (
     CANCELED,
@@ -220,7 +220,7 @@ class DicomPacs:
             query = self._asking.ask("query", {"Level": "Instance", "Query": asked})["ID"]
             rows = self._asking.answers(query)
             self._asking.forget(query)
-        except (OrthancError, OrthancUnavailableError):
+        except (OrthancError, OrthancUnavailableError, SendingError):
             return None
         uids = dict.fromkeys(str(row.get("SOPInstanceUID", "")).strip("\0 ") for row in rows)
         whole = len(uids) >= expected and all(map(is_uid, uids))
