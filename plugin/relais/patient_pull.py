@@ -2,7 +2,8 @@
 
 A search for `Patient?_lastUpdated=` (hl7.org/fhir/R4/search.html) is followed by its `next` links. Each page is one
 transaction with the place to go on from; where the next pull begins moves only when one came to its end. Then the
-history of patients is read, where the server tells one: who was deleted there, and is gone, is forgotten here.
+history of patients is read, where the server tells one: who was deleted there, and is gone, is forgotten here, unless
+they are more than a person allowed.
 """
 
 from __future__ import annotations
@@ -127,7 +128,11 @@ class Pull:
             "Asked": [*position["Asked"], short(address)][-REMEMBERED:],
         }
         if position.get("History"):
-            self._forget(source, page)
+            position["Deleted"] = sorted({*position["Deleted"], *self._deleted(source, page)})
+            if len(position["Deleted"]) > source.most_deletions:  # a server that was emptied by mistake
+                raise PullError("fhir-deletes-many")
+            if page.following is None:
+                self._forget(position["Deleted"])
             return self._kept(claim, source, import_id, position)
         ready, merges = self._read(page, source, position)
         moments = [moment for each in page.resources if (moment := updated(each))]
@@ -138,7 +143,7 @@ class Pull:
         }
         if page.following is None and self._server.tells_history(source):
             since = position["Since"] or (row.started_at - EARLIER).isoformat(timespec="milliseconds")
-            position |= {"Next": history(source, since), "History": True}
+            position |= {"Next": history(source, since), "History": True, "Deleted": []}
         return self._kept(claim, source, import_id, position, page, ready)
 
     def _kept(
@@ -171,18 +176,21 @@ class Pull:
                 self._tasks.retry(connection, claim, self._clock.now() + source.every)
         return last
 
-    def _forget(self, source: PatientSource, page: Page) -> None:
-        """Forget who was deleted on the server, is not there again, and is this source's."""
+    def _deleted(self, source: PatientSource, page: Page) -> list[str]:
+        """Who was deleted on the server, is not there again, and is this source's."""
         mine = patient.c.clinic.is_not_distinct_from(source.clinic)
         with self._database.read() as connection:
             known = select(patient.c.crm_id).where(patient.c.crm_id.in_(page.deleted), mine)
             deleted = connection.execute(known).scalars().all()
+        return [crm_id for crm_id in deleted if self._server.is_gone(source, crm_id)]
+
+    def _forget(self, deleted: Sequence[str]) -> None:
+        """Forget those that are not forgotten yet."""
         for crm_id in deleted:
             if self._stopping.is_set():
                 raise StoppingError
-            if self._server.is_gone(source, crm_id):
-                with suppress(UnknownError):  # it was forgotten together with another
-                    self._patients.forget(crm_id, actor=ACTOR, reason="FHIR: deleted")
+            with suppress(UnknownError):  # it was forgotten before, perhaps together with another
+                self._patients.forget(crm_id, actor=ACTOR, reason="FHIR: deleted")
 
     def _merge(self, connection: Connection, merges: Sequence[Sequence[str]]) -> None:
         """Merge what the server says is one person's; what is of two clinics, or not there, stays as it is."""

@@ -72,6 +72,7 @@ def relais(database_url: str, tmp_path: Path, clock: FakeClock, server: FhirServ
                 "EveryMinutes": 10,
                 "Clinic": "laval",
                 "PageSize": 3,
+                "MostDeletions": 2,
                 "TimeoutSeconds": 1,
                 "Systems": {"urn:example:ramq": "RAMQ"},
             }
@@ -346,6 +347,24 @@ def test_who_is_deleted_on_the_server_is_forgotten_here(relais: Relais, server: 
         ("F-2", "FHIR: deleted"),
     ]
     assert column(relais, patient_import.c.state) == ["Completed", "Completed"]
+
+
+def test_a_server_that_was_emptied_makes_nobody_forgotten(relais: Relais, server: FhirServer) -> None:
+    server.patients = [resource(number) for number in range(1, 4)]
+    server.deleted = {}
+    relais.patient_pull.begin("crm", actor="alice")
+    run(relais, "pull-patients")
+    server.deleted = {each["id"]: "2026-07-30T10:00:00.000Z" for each in server.patients}
+    kept, server.patients = server.patients[0], []
+    relais.ground.clock.advance(timedelta(minutes=10))  # type: ignore[attr-defined]
+    run(relais, "pull-patients")
+    assert column(relais, patient_import.c.state) == ["Completed", "Failed"]
+    assert column(relais, patient_import.c.error)[-1] == {"Code": "fhir-deletes-many"}
+    assert len(people(relais)) == 3
+    server.patients = [kept]  # one of them is there again, and two are no mistake
+    relais.ground.clock.advance(timedelta(minutes=10))  # type: ignore[attr-defined]
+    run(relais, "pull-patients")
+    assert people(relais) == {"F-1"}
 
 
 def test_who_is_not_active_is_nobody_a_study_may_be(relais: Relais, server: FhirServer) -> None:

@@ -109,6 +109,12 @@ class PatientSource(Document):
         description="What the systems of its identifiers are called here, by their URI.",
         examples=[{"urn:example:ramq": "RAMQ"}],
     )
+    most_deletions: Annotated[Whole, Field(ge=0)] = Field(
+        default=100,
+        alias="MostDeletions",
+        description="So many patients deleted there since the last pull are forgotten; of more, nobody, and it fails.",
+        examples=[100],
+    )
     page: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         default=200, alias="PageSize", description="Patients asked for at once.", examples=[200]
     )

@@ -38,6 +38,7 @@ REQUEST_PROBLEMS = {
     "fhir-not-bundle": _("the server's answer is not a FHIR Bundle"),
     "fhir-page-too-large": _("the server's page is too large; set a smaller PageSize"),
     "fhir-refused": _("the server refuses the token"),
+    "fhir-deletes-many": _("more patients were deleted on the server than MostDeletions allows; nobody was forgotten"),
     "fhir-failed": _("the server answers with an error"),
     "fhir-timeout": _("the server does not answer in time"),
     "fhir-unreachable": _("the server cannot be reached"),
