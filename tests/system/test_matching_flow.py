@@ -191,8 +191,8 @@ POLL_SECONDS = 0.2
 @pytest.mark.parametrize(
     ("moment", "first", "stride"),
     [
-        pytest.param("before", 2, 10, id="before every tenth"),
-        pytest.param("after", 7, 10, id="after every tenth"),
+        pytest.param("before", 2, 19, id="before every nineteenth"),
+        pytest.param("after", 11, 19, id="after every nineteenth"),
         pytest.param("before", 1, 1, id="before each", marks=pytest.mark.chaos),
         pytest.param("after", 1, 1, id="after each", marks=pytest.mark.chaos),
     ],

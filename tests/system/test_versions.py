@@ -246,7 +246,7 @@ class Beginning:
 @pytest.mark.parametrize(
     ("later", "moment", "stride"),
     [
-        pytest.param(False, "", 3, id="now, before every third"),
+        pytest.param(False, "", 7, id="now, before every seventh"),
         pytest.param(False, "", 1, id="now, before each", marks=pytest.mark.chaos),
         pytest.param(True, "+", 1, id="at a time, after each", marks=pytest.mark.chaos),
         pytest.param(False, "+", 1, id="now, after each", marks=pytest.mark.chaos),

@@ -209,7 +209,7 @@ def test_an_import_is_its_senders_and_that_of_callers_of_all_clinics(lonely: Web
 
 
 def test_a_file_is_imported_by_a_router_that_is_killed_on_the_way(tmp_path: Path) -> None:
-    amount = 60_000
+    amount = 42_000
     (tmp_path / "crm").mkdir()
     with (tmp_path / "crm" / "people.ndjson").open("w") as stream:
         for number in range(1, amount + 1):

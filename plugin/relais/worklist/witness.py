@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 MOST = 10_000
 """Events that wait at most; who asks more often than the database writes is slowed down."""
 AT_ONCE = 100
+REST = 0.2
+"""Seconds before what was told is written: the answer comes first, and with it what others tell meanwhile."""
 PATIENCE = 1.0
 """Seconds that a callback waits for its event to be taken."""
 
@@ -41,6 +43,7 @@ class Witness:
         self._database = database
         self._journal = journal
         self._waiting: queue.Queue[Seen | None] = queue.Queue(MOST)
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="relais-witness", daemon=True)
 
     def start(self) -> None:
@@ -49,6 +52,7 @@ class Witness:
 
     def stop(self, seconds: float) -> None:
         """Write what waits, and end."""
+        self._stopping.set()
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join(seconds)
@@ -64,6 +68,7 @@ class Witness:
         ended = False
         while not ended:
             found = [self._waiting.get()]
+            self._stopping.wait(REST)
             while len(found) < AT_ONCE and not self._waiting.empty():
                 found.append(self._waiting.get())
             ended = None in found
