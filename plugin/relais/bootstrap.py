@@ -25,7 +25,7 @@ from relais.connectivity import Connectivity
 from relais.database import Database
 from relais.decide import Studies
 from relais.deliver import Deliver
-from relais.digests import Digests, overwrites
+from relais.digests import DIGESTS, Digests, overwrites
 from relais.drafts import FROM_FILE, Seat, load_stored
 from relais.failover import Failover
 from relais.house import STOP_SECONDS, Ground, House
@@ -155,6 +155,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
     limits = {
         "studies": STUDIES_AT_ONCE,
         "storage": 1,
+        DIGESTS: 1,
         TESTS: 2,
         REPLAYS: 1,
         PATIENTS: 2,
@@ -213,6 +214,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
         clock=clock,
         tasks=tasks,
         needed=overwrites(surroundings.document),
+        stopping=worker.stopping,
     )
     asked = Asked.of(
         database=database, orthanc=orthanc, clock=clock, tasks=tasks, journal=journal, configuration=configuration
@@ -292,12 +294,7 @@ def compose(configuration: Configuration, ground: Ground) -> Relais:
     )
     notify = Notify(database=database, clock=clock, tasks=tasks, journal=journal, configuration=configuration)
     failover = Failover(
-        database=database,
-        clock=clock,
-        tasks=tasks,
-        journal=journal,
-        ledger=ledger,
-        configuration=configuration,
+        database=database, clock=clock, tasks=tasks, journal=journal, ledger=ledger, configuration=configuration
     )
     connectivity = Connectivity(
         database=database,

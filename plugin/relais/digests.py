@@ -6,20 +6,27 @@ was there before. So the MD5 of each file is asked for once its study is complet
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
 from relais.clock import Clock
-from relais.database import Database
+from relais.database import Database, queries
 from relais.database.tables import instance
 from relais.domain.priority import Priority
 from relais.errors import OrthancError
 from relais.orthanc import Orthanc
 from relais.tasks import Claim, Tasks
+from relais.worker import StoppingError
 
+DIGESTS = "digests"
+"""Their lane."""
 AT_ONCE = 100
+PATIENCE = 10.0
+"""Seconds that each hundred waits at most for what is on its way: there may always be something."""
+LOOK = 0.5
 
 
 def overwrites(orthanc_configuration: Mapping[str, Any]) -> bool:
@@ -30,12 +37,22 @@ def overwrites(orthanc_configuration: Mapping[str, Any]) -> bool:
 class Digests:
     """Runs the task `digest` of a study."""
 
-    def __init__(self, *, database: Database, orthanc: Orthanc, clock: Clock, tasks: Tasks, needed: bool) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        orthanc: Orthanc,
+        clock: Clock,
+        tasks: Tasks,
+        needed: bool,
+        stopping: threading.Event,
+    ) -> None:
         self._database = database
         self._orthanc = orthanc
         self._clock = clock
         self._tasks = tasks
         self._needed = needed
+        self._stopping = stopping
 
     def ask(self, connection: Connection, study_id: int) -> None:
         """The study is complete: learn its digests later."""
@@ -43,7 +60,7 @@ class Digests:
             self._tasks.schedule(
                 connection,
                 kind="digest",
-                lane="storage",
+                lane=DIGESTS,
                 key=f"digest:{study_id}",
                 run_at=self._clock.now(),
                 priority=Priority.Background,
@@ -52,6 +69,7 @@ class Digests:
 
     def __call__(self, claim: Claim) -> None:
         """The task: so many images at once, until all are known."""
+        self._let_pass()
         unknown = select(instance).where(instance.c.study_id == claim.payload["Study"], instance.c.content.is_(None))
         with self._database.read() as connection:
             rows = connection.execute(unknown.order_by(instance.c.sequence).limit(AT_ONCE)).all()
@@ -63,6 +81,16 @@ class Digests:
                 self._tasks.retry(connection, claim, self._clock.now())
             else:
                 self._tasks.finish(connection, claim)
+
+    def _let_pass(self) -> None:
+        """Wait while something is fetched or delivered: the whole way of an image is more urgent."""
+        waits_until = self._clock.monotonic() + PATIENCE
+        while self._clock.monotonic() < waits_until:
+            with self._database.read() as connection:
+                if not queries.tasks.run(connection, ("retrieve", "deliver")):
+                    return
+            if self._stopping.wait(LOOK):
+                raise StoppingError
 
     def _read(self, rows: list[Row[Any]] | Any) -> list[dict[str, object]]:
         digests = {row.orthanc_id: self._digest(row.orthanc_id) for row in rows}

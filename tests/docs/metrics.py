@@ -12,7 +12,7 @@ from tests.system.serving import compose_web
 
 LABELS = {
     "destination": "a name from `Destinations`",
-    "lane": "`studies`, `storage`, `destination:<name>` or `subscriber:<name>`",
+    "lane": "`studies`, `storage`, `digests`, `destination:<name>` or `subscriber:<name>`",
     "state": "see [states](states.md)",
     "subscriber": "a name from `Subscribers`",
     "method": "`GET`, `POST`",

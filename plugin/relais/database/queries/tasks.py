@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 
@@ -43,6 +43,16 @@ def is_passed(connection: Connection, task_id: int, now: datetime) -> bool:
     return connection.execute(_PASSED, {"passed": task_id, "now": now}).first() is not None
 
 
+def run(connection: Connection, kinds: Sequence[str]) -> bool:
+    """Whether a task of one of these kinds runs, on any node."""
+    return connection.execute(_RUN, {"kinds": list(kinds)}).first() is not None
+
+
+_RUN = (
+    select(task.c.id)
+    .where(task.c.state == TaskState.Running, task.c.kind.in_(bindparam("kinds", expanding=True)))
+    .limit(1)
+)
 _mine = task.alias("mine")
 _PASSED = (
     select(task.c.id)

@@ -33,6 +33,8 @@ CONNECT_SECONDS = 5.0
 """The longest wait for a connection: a source that is there answers sooner, however slow it is afterwards."""
 LOOK = 0.1
 """Seconds between looks at whether to stop."""
+REST = 0.005
+"""Seconds between pynetdicom's looks for the next image's answer; its own millisecond takes a tenth of a core."""
 DRAIN_SECONDS = 1.0
 """How long the end of a cancelled question is waited for."""
 PENDING = (0xFF00, 0xFF01)
@@ -134,11 +136,16 @@ class Line:
     def move(self, model: str, keys: Dataset, to: str) -> Iterator[Dataset]:
         """Have it sent to the AE title; yields each answer, the last one with a status that is not pending."""
         association, message = self._next()
-        for status, _ in association.send_c_move(keys, to, model, msg_id=message):
-            code = self._status(status)
-            yield status
-            if code not in PENDING:
-                return
+        reactor = association.dul
+        usual, reactor._run_loop_delay = reactor._run_loop_delay, REST  # noqa: SLF001 - it has no other name
+        try:
+            for status, _ in association.send_c_move(keys, to, model, msg_id=message):
+                code = self._status(status)
+                yield status
+                if code not in PENDING:
+                    return
+        finally:
+            reactor._run_loop_delay = usual  # noqa: SLF001
         raise self._broken()
 
     def get(self, model: str, keys: Dataset) -> Iterator[Dataset]:
@@ -198,6 +205,7 @@ class Line:
         from pynetdicom import AE, _config, build_role, evt
 
         _config.LOG_REQUEST_IDENTIFIERS = _config.LOG_RESPONSE_IDENTIFIERS = False  # names of patients, and slow
+        _config.LOG_HANDLER_LEVEL = "none"  # it words each message for a log that nobody keeps
         _config.STORE_SEND_CHUNKED_DATASET = True  # files go as they are, and piece by piece
         patience = min(self._silence, max(LOOK, self._until.left))
         if not self._peer.answered.is_set():
