@@ -306,7 +306,7 @@ class TestQuery(Servers):
         scp.find_answers.append(status)
         with pytest.raises(SendingError) as raised:
             dicom_transport(orthanc, scp.port).missing(items)
-        assert (raised.value.error_class, raised.value.code) == (error_class, f"{status:04X}")
+        assert (raised.value.error_class, raised.value.code) == (error_class, f"{status:04X}"), raised.value
 
     def test_a_peer_without_queries_is_a_matter_of_configuration(self, orthanc: Orthanc, items: list[Item]) -> None:
         with StorageScp("VNA") as mute, pytest.raises(SendingError) as raised:
