@@ -235,6 +235,8 @@ def test_who_may_only_look_decides_nothing(clinic: Reviewing, studies: Mapping[s
 def test_a_match_is_taken_back_and_made_by_hand_on_the_study(clinic: Reviewing, open_page: OpenPage) -> None:
     uid = clinic.arrives(EMILIE, "Matched", seed=15)
     page = open_page(app(clinic, f"/studies/{uid}"), user="olga")
+    clinic.ask("POST", f"studies/{uid}/route", {"Reason": "see that the page tells of it"})
+    page.get_by_role("link", name="The study has changed: show it anew").click()
     panel = page.get_by_role("region", name="Whose images")
     expect(panel).to_contain_text("> 99")
     panel.get_by_text("Compare, and see what it rests on").click()
@@ -243,9 +245,8 @@ def test_a_match_is_taken_back_and_made_by_hand_on_the_study(clinic: Reviewing, 
     expect(page.get_by_role("dialog")).to_contain_text("1 delivery went to vna-qc.")
     answer(page, "another Émilie")
     eventually(lambda: clinic.ask("GET", f"studies/{uid}")["Match"]["State"] == "Review", 15, "it is asked again")
-    expect(panel.get_by_role("link", name="Decide")).to_be_visible()  # by itself, and the rest when it is asked for
-    page.get_by_role("link", name="The study has changed: show it anew").click()
-
+    expect(panel.get_by_role("link", name="Decide")).to_be_visible()  # by itself
+    page.reload()
     panel.get_by_text("Link it to somebody").click()
     panel.get_by_label("Number").fill("P-1008")
     panel.get_by_role("button", name="Search").click()

@@ -83,6 +83,7 @@ def test_what_is_sent_again_is_not_delivered_again_and_a_refusal_is_told_once(
     sent(router, several, "P7")
     refused = router.wait_for_delivery(study.uid, "narrow", "Failed")
     receptions = len(pacs.receptions)
+    eventually(lambda: all(each["Kind"] != "digest" for each in router.everything("tasks")), 60, "its images are known")
     sent(router, several, "P7")
     router.wait_for_study(study.uid, "Routed")
     assert len(router.deliveries(study.uid)) == 2

@@ -187,7 +187,7 @@ POLL_SECONDS = 0.2
 """Each look is audited, and so a commit."""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("moment", "first", "stride"),
     [

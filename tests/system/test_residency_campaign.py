@@ -21,6 +21,7 @@ from sqlalchemy import func, select
 from relais.bootstrap import Relais, compose
 from relais.database.tables import audit, delivery, study
 from relais.restrictions import Wish
+from relais.tasks import Claim
 from tests.servers.clock import FakeClock
 from tests.servers.counting import Counted, CountingScp, CountingStow, Key, Receiver
 from tests.servers.dicom import Image, make_study, send
@@ -173,7 +174,7 @@ class Campaign:
             self.relais.worker.turn()
             eventually(self.on_their_way, 30, self.where("images are on their way"), pause=0.002)
             self.compare()
-            if not self.relais.worker.running():
+            if not self.running():
                 return False
             self.amid += 1
             self.change()
@@ -188,9 +189,13 @@ class Campaign:
         return True
 
     def on_their_way(self) -> bool:
-        running = self.relais.worker.running()
+        running = self.running()
         waiting = sum(each.waiting() for each in self.receivers.values())
         return len(running) == waiting and all(each.kind == "deliver" for each in running)
+
+    def running(self) -> list[Claim]:
+        """What runs, but for digests: these wait for deliveries."""
+        return [each for each in self.relais.worker.running() if each.kind != "digest"]
 
     def activate(self, change: Change) -> str | None:
         document = json.loads(json.dumps(self.document))
