@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,7 +14,7 @@ from tests.servers.dicom import Study, make_study, send
 from tests.servers.hung import HungFolder
 from tests.servers.orthanc import OrthancServer
 from tests.servers.proxy import Fault, Proxy
-from tests.servers.router import SOON, Router, section
+from tests.servers.router import SOON, Router, section, source
 from tests.servers.s3 import S3Server
 from tests.servers.scp import ArchiveScp
 from tests.servers.sftp import SftpServer
@@ -29,8 +29,6 @@ LONGEST = TIMEOUT + 10.0
 class Archive(ABC):
     """A destination of one kind behind a proxy."""
 
-    sources: ClassVar[dict[str, Any]] = {}
-
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.running = ExitStack()
@@ -40,6 +38,14 @@ class Archive(ABC):
     @abstractmethod
     def start(self) -> int:
         """Start it; answers its port."""
+
+    def prepare(self, study: Study) -> None:  # noqa: B027 - most need nothing
+        """Before the study is sent to the router."""
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """The section `Sources`."""
+        return {}
 
     @abstractmethod
     def section(self) -> dict[str, Any]:
@@ -62,6 +68,25 @@ class ByStore(Archive):
 
     def kept(self, study: Study) -> list[str]:  # noqa: ARG002 - there is no other
         return self.scp.kept
+
+
+class ByMove(ByStore):
+    """The same, to which a source that has the study moves it, through the proxy."""
+
+    def start(self) -> int:
+        self.pacs = self.running.enter_context(ArchiveScp("PACS"))
+        return super().start()
+
+    def prepare(self, study: Study) -> None:
+        self.pacs.destinations["VNA"] = self.proxy.port
+        self.pacs.hold(study.instances)
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        return {"pacs": source("PACS", self.pacs.port)}
+
+    def section(self) -> dict[str, Any]:
+        return {**super().section(), "Kind": "DicomMove", "Source": "pacs"}
 
 
 class ByPeer(Archive):
@@ -134,11 +159,15 @@ class BySftp(Archive):
 
 KINDS: dict[str, type[Archive]] = {
     "Dicom": ByStore,
+    "DicomMove": ByMove,
     "DicomWeb": ByStow,
     "OrthancPeer": ByPeer,
     "S3": ByS3,
     "SFTP": BySftp,
 }
+# pynetdicom, which is the source, lets go of a socket without closing it where nobody takes the connection.
+_UNCLOSED = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
+EVERY_KIND = [pytest.param(name, marks=_UNCLOSED if made is ByMove else ()) for name, made in KINDS.items()]
 FAULTS = [Fault.BLACK_HOLE, Fault.RESET, Fault.REFUSE, Fault.CUT, Fault.HALF_CLOSE, Fault.CORRUPT]
 
 
@@ -163,7 +192,8 @@ def run(router_factory: RouterFactory, archive: Archive, study: Study, fault: Fa
     """Send the study while the fault lasts; once it was felt the network is well again, and everything arrives."""
     options = {"TimeoutSeconds": TIMEOUT, "Retry": SOON, "BatchInstances": 4}
     archive.proxy.fault = fault
-    relais = section({"vna": {**archive.section(), **options}})
+    archive.prepare(study)
+    relais = section({"vna": {**archive.section(), **options}}, Sources=archive.sources)
     with router_factory(relais) as router:
         send(study, router.dicom_port)
         eventually(
@@ -182,20 +212,22 @@ def run(router_factory: RouterFactory, archive: Archive, study: Study, fault: Fa
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-@pytest.mark.parametrize("archive", KINDS, indirect=True)
+@pytest.mark.parametrize("archive", EVERY_KIND, indirect=True)
 def test_a_fault_in_the_network_loses_nothing_and_holds_nobody(
     router_factory: RouterFactory, archive: Archive, fault: Fault
 ) -> None:
     run(router_factory, archive, make_study(instances=10, size=30_000), fault)
 
 
-@pytest.mark.parametrize("archive", KINDS, indirect=True)
+@pytest.mark.parametrize("archive", EVERY_KIND, indirect=True)
 def test_a_peer_that_takes_a_kilobyte_a_second_is_given_up_and_tried_again(
     router_factory: RouterFactory, archive: Archive
 ) -> None:
     archive.proxy.bytes_per_second = 1000
     study = make_study(instances=3, size=200_000)
-    relais = section({"vna": {**archive.section(), "TimeoutSeconds": TIMEOUT, "Retry": SOON}})
+    archive.prepare(study)
+    vna = {**archive.section(), "TimeoutSeconds": TIMEOUT, "Retry": SOON}
+    relais = section({"vna": vna}, Sources=archive.sources)
     with router_factory(relais) as router:
         send(study, router.dicom_port)
         eventually(
@@ -209,11 +241,13 @@ def test_a_peer_that_takes_a_kilobyte_a_second_is_given_up_and_tried_again(
         assert max(seconds(each) for each in attempts(router, study)) <= LONGEST
 
 
-@pytest.mark.parametrize("archive", KINDS, indirect=True)
+@pytest.mark.parametrize("archive", EVERY_KIND, indirect=True)
 def test_a_long_way_is_no_fault(router_factory: RouterFactory, archive: Archive) -> None:
     archive.proxy.latency = 0.05
     study = make_study(instances=6, size=30_000)
-    relais = section({"vna": {**archive.section(), "TimeoutSeconds": TIMEOUT, "Retry": SOON}})
+    archive.prepare(study)
+    vna = {**archive.section(), "TimeoutSeconds": TIMEOUT, "Retry": SOON}
+    relais = section({"vna": vna}, Sources=archive.sources)
     with router_factory(relais) as router:
         send(study, router.dicom_port)
         router.wait_for_delivery(study.uid, "vna", "Completed", timeout=60)
