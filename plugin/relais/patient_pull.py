@@ -128,7 +128,7 @@ class Pull:
             "Asked": [*position["Asked"], short(address)][-REMEMBERED:],
         }
         if position.get("History"):
-            position["Deleted"] = sorted({*position["Deleted"], *self._deleted(source, page)})
+            position["Deleted"] = sorted({*position.get("Deleted", ()), *self._deleted(source, page)})
             if len(position["Deleted"]) > source.most_deletions:  # a server that was emptied by mistake
                 raise PullError("fhir-deletes-many")
             if page.following is None:
@@ -143,7 +143,7 @@ class Pull:
         }
         if page.following is None and self._server.tells_history(source):
             since = position["Since"] or (row.started_at - EARLIER).isoformat(timespec="milliseconds")
-            position |= {"Next": history(source, since), "History": True, "Deleted": []}
+            position |= {"Next": history(source, since), "History": True}
         return self._kept(claim, source, import_id, position, page, ready)
 
     def _kept(
@@ -164,7 +164,7 @@ class Pull:
                 self._tasks.retry(connection, claim, self._clock.now() + source.every)
                 return True
             last = position["Next"] is None
-            kept = {**position, "Seen": [], "Asked": []} if last else position
+            kept = {**position, "Seen": [], "Asked": [], "Deleted": []} if last else position
             if page is None or ready is None:
                 mine = patient_import.c.id == import_id
                 connection.execute(update(patient_import).where(mine).values(position=kept))

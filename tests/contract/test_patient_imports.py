@@ -347,6 +347,7 @@ def test_who_is_deleted_on_the_server_is_forgotten_here(relais: Relais, server: 
         ("F-2", "FHIR: deleted"),
     ]
     assert column(relais, patient_import.c.state) == ["Completed", "Completed"]
+    assert "F-1" not in str(column(relais, patient_import.c.position))
 
 
 def test_a_server_that_was_emptied_makes_nobody_forgotten(relais: Relais, server: FhirServer) -> None:
